@@ -1,0 +1,22 @@
+# Building, showing and checking. Installing comes with packaging.
+
+CARGO ?= cargo
+
+.PHONY: all demo check clean
+
+all:
+	packaging/dependencies.sh build
+	$(CARGO) build --release --locked --bin qmail-remote
+
+# The main job in a private network: see README.md.
+demo: all
+	$(CARGO) build --locked --package world --bin demo
+	target/debug/demo target/release/qmail-remote
+
+# Everything that must hold before a change lands.
+check:
+	packaging/dependencies.sh test
+	.ci/checks
+
+clean:
+	$(CARGO) clean

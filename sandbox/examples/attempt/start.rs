@@ -1,0 +1,30 @@
+//! The ways in which a process can be started, imitated by root before it is confined.
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_keepcaps;
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+
+/// An ordinary user, and a group and an account that a file's set-id bits could give.
+const USER: u32 = 12345;
+const EXTRA: u32 = 23456;
+
+/// `asis`: nothing changes. `keepcaps`: capabilities do not fall with user id 0. `user`: an ordinary user with a
+/// supplementary group. `usercaps`: that user, with capabilities. `setgid`, `setuid`: that user, started through a file
+/// with that bit. `realroot`: root, started through a file that belongs to another and has the setuid bit.
+pub(crate) fn as_if(how: &str) -> Result<(), Errno> {
+    let (gids, uids) = match how {
+        "asis" => return Ok(()),
+        "keepcaps" => return set_keepcaps(true),
+        "user" | "usercaps" => ([USER, USER, USER], [USER, USER, USER]),
+        "setgid" => ([USER, EXTRA, EXTRA], [USER, USER, USER]),
+        "setuid" => ([USER, USER, USER], [USER, EXTRA, EXTRA]),
+        "realroot" => ([0, 0, 0], [0, USER, USER]),
+        _ => return Err(Errno::EINVAL),
+    };
+    set_keepcaps(how == "usercaps")?;
+    let [real, effective, saved] = gids.map(Gid::from_raw);
+    setgroups(&[Gid::from_raw(USER), Gid::from_raw(54321)])?;
+    setresgid(real, effective, saved)?;
+    let [real, effective, saved] = uids.map(Uid::from_raw);
+    setresuid(real, effective, saved)
+}

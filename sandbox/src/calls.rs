@@ -1,0 +1,76 @@
+//! The system calls each process may make, as tables with a reason in every line, and their enforcement.
+//!
+//! [`child`] and [`common`] make the child's table, [`monitor`] and [`common`] the monitor's. What is not in the table
+//! kills the process: a confined process that tries something else has been taken over, or has a bug, and
+//! in both cases it must not go on. That includes the calls of another architecture (32 bit, x32). (On x86_64 the kernel lets uretprobe
+//! and uprobe past every filter; they act on nothing but a tracer's own probes.)
+//!
+//! Runs in both processes; trusts the child's pid, which the fork returned.
+
+mod child;
+mod common;
+mod filter;
+mod monitor;
+mod rule;
+
+use crate::error::Error;
+use crate::step::Step;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+pub use rule::{Arg, Is, Rule, Value, When};
+
+/// The child's table.
+pub fn child_rules() -> impl Iterator<Item = &'static Rule> {
+    common::RULES.iter().chain(child::RULES)
+}
+
+/// The monitor's table.
+pub fn monitor_rules() -> impl Iterator<Item = &'static Rule> {
+    common::RULES.iter().chain(monitor::RULES)
+}
+
+/// Installs the child's table in the calling process.
+pub(crate) fn confine_child() -> Result<(), Error> {
+    filter::install(&filter::compile(child_rules(), None)?)
+}
+
+/// Installs the monitor's table in the calling process, with `child` as the only process it may kill.
+pub(crate) fn confine_monitor(child: Pid) -> Result<(), Error> {
+    // To kill(2), 0 and negative numbers are groups of processes.
+    match u32::try_from(child.as_raw()) {
+        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(), Some(pid))?),
+        Ok(_) | Err(_) => Err(Error::Refused { step: Step::Seccomp, errno: Errno::ESRCH }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn both_tables_compile() {
+        assert!(filter::compile(child_rules(), None).is_ok());
+        assert!(filter::compile(monitor_rules(), Some(4711)).is_ok());
+    }
+
+    #[test]
+    fn every_line_has_a_name_and_a_reason_and_is_the_only_one_for_its_call() {
+        for rules in [child_rules().collect::<Vec<_>>(), monitor_rules().collect()] {
+            let calls: HashSet<_> = rules.iter().map(|rule| rule.call).collect();
+            assert_eq!(calls.len(), rules.len());
+            for rule in rules {
+                assert!(!rule.name.is_empty() && !rule.name.starts_with("SYS_"), "{}", rule.name);
+                assert!(rule.why.len() > 10, "{} has no reason", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_monitors_table_needs_a_child() {
+        assert_eq!(filter::compile(monitor_rules(), None), Err(Error::Table));
+        for pid in [0, -1, i32::MIN] {
+            assert!(confine_monitor(Pid::from_raw(pid)).is_err());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The Landlock domain of each process: no file, chosen TCP ports, no foreign abstract sockets.
+//!
+//! Runs in both processes. Trusts the port numbers of the profile. Best effort by kernel: rights that the running
+//! kernel does not know are left out, and without Landlock nothing happens here, because seccomp denies
+//! nearly all of this as well. Only the choice of TCP ports is Landlock's alone. A call that should work and fails is
+//! an error.
+//!
+//! UDP is not restricted: kernels that can are too young to have been tested here, and a right is not
+//! handled before it has been seen to work.
+
+use crate::error::Error;
+use crate::step::Step;
+use crate::sys;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, Scope,
+};
+use nix::errno::Errno;
+use std::error::Error as _;
+use std::io;
+
+/// File system rights are all denied, so the newest list known is the right one: no rule can go stale.
+const NEWEST: ABI = ABI::V10;
+
+/// Child: no file, TCP connections to `connect_ports` only, no TCP listener, no signal to the outside.
+pub(crate) fn enter_child(connect_ports: &[u16]) -> Result<(), Error> {
+    let ports = connect_ports.iter().map(|port| Ok(NetPort::new(*port, AccessNet::ConnectTcp)));
+    closed(Scope::AbstractUnixSocket | Scope::Signal)
+        .and_then(|ruleset| ruleset.add_rules(ports))
+        .and_then(RulesetCreated::restrict_self)
+        .map_err(refused)
+        .map(drop)
+}
+
+/// Monitor: no file, no TCP at all. It may still signal: its child is outside its domain, and the kernel asks the
+/// domain of a dying monitor too, before it delivers the child's death signal.
+pub(crate) fn enter_monitor() -> Result<(), Error> {
+    closed(Scope::AbstractUnixSocket.into())
+        .and_then(RulesetCreated::restrict_self)
+        .map_err(refused)
+        .map(drop)
+}
+
+/// Everything denied that this crate has seen denied.
+fn closed(scopes: landlock::BitFlags<Scope>) -> Result<RulesetCreated, landlock::RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
+        .scope(scopes)?
+        .create()
+}
+
+/// The `landlock` crate wraps the system's error several layers deep.
+fn refused(error: landlock::RulesetError) -> Error {
+    let mut cause = error.source();
+    let mut errno = Errno::UnknownErrno;
+    while let Some(error) = cause {
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            errno = Errno::from_raw(code);
+        }
+        cause = error.source();
+    }
+    Error::Refused { step: Step::Landlock, errno }
+}
+
+/// The version of Landlock that the running kernel offers; `None` if it has none or keeps it switched off.
+///
+/// From 4 on TCP ports are enforced, from 6 on the scopes.
+#[must_use]
+pub fn landlock_abi() -> Option<u32> {
+    sys::landlock_version().ok().and_then(|version| u32::try_from(version).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// What a thread in a domain can still do without a system call filter: open a file, connect. A domain holds for the
+    /// thread that enters it, so that the other tests stay outside.
+    fn inside(enter: fn() -> Result<(), Error>) -> (Option<i32>, Option<i32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            enter().unwrap();
+            let file = File::open("/").map_err(|error| error.raw_os_error());
+            let stream = TcpStream::connect(address).map_err(|error| error.raw_os_error());
+            (file.err().flatten(), stream.err().flatten())
+        })
+        .join()
+        .unwrap()
+    }
+
+    #[test]
+    fn domains_close_files_and_ports_by_themselves() {
+        let version = landlock_abi().unwrap_or(0);
+        let file = (version >= 1).then_some(libc::EACCES);
+        let port = (version >= 4).then_some(libc::EACCES);
+        assert_eq!(inside(|| enter_child(&[1])), (file, port));
+        assert_eq!(inside(enter_monitor), (file, port));
+    }
+}

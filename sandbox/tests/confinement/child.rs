@@ -1,0 +1,188 @@
+//! What a confined network child can and cannot do, tried by real processes.
+
+use crate::support::{Ended, attempt, command, landlock_has, starts};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+const FORBIDDEN: &[&str] = &[
+    "openat",
+    "openat-write",
+    "openat2",
+    "execve",
+    "execveat",
+    "clone",
+    "clone3",
+    "ptrace",
+    "process_vm_readv",
+    "prctl",
+    "seccomp",
+    "unshare",
+    "setuid",
+    "capset",
+    "chroot",
+    "io_uring_setup",
+    "bpf",
+    "userfaultfd",
+    "memfd_create",
+    "sendmsg",
+    "recvmsg",
+    "socketpair",
+    "listen",
+    "accept4",
+    "ioctl",
+    "dup3",
+    "getdents64",
+    "kill",
+    "kill-all",
+    "kill-self",
+    "tgkill",
+    "socket-unix",
+    "socket-netlink",
+    "socket-packet",
+    "socket-vsock",
+    "socket-alg",
+    "socket-raw",
+    "socket-ping",
+    "socket-mptcp",
+    "socket-blocking",
+    "setsockopt-bindtodevice",
+    "sendto-fastopen",
+    "fcntl-setown",
+    "mmap-exec",
+    "mmap-file",
+    "mmap-shared",
+    "mmap-fixed",
+    "mprotect-exec",
+    "futex-wait",
+];
+
+/// A port on which nothing listens, and nothing can, as long as the descriptor lives.
+fn refusing_port() -> (OwnedFd, SocketAddr) {
+    let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(fd.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let address: SockaddrIn = getsockname(fd.as_raw_fd()).unwrap();
+    (fd, (Ipv4Addr::LOCALHOST, address.port()).into())
+}
+
+fn connect(how: &str, allowed: u16, to: SocketAddr) -> Ended {
+    attempt(&["child", how, "connect", &allowed.to_string(), &to.to_string()])
+}
+
+#[test]
+fn the_childs_own_work_is_permitted() {
+    for how in starts() {
+        for action in ["nothing", "memory", "events"] {
+            assert_eq!(attempt(&["child", how, action]), Ended::Done, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
+fn forbidden_calls_kill() {
+    for how in starts() {
+        for action in FORBIDDEN {
+            assert_eq!(attempt(&["child", how, action]), Ended::Filtered, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
+fn every_call_outside_the_table_kills() {
+    let sweep = command(&["sweep", "child"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&sweep.stdout), "");
+    assert_eq!(Ended::from(sweep.status), Ended::Done);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn calls_of_the_other_architectures_kill() {
+    assert_eq!(attempt(&["child", "asis", "x32"]), Ended::Filtered);
+    // A kernel without 32 bit support answers int 0x80 with SIGSEGV.
+    match attempt(&["child", "asis", "compat"]) {
+        Ended::Filtered => {}
+        Ended::Otherwise(status) => assert_eq!(status.signal(), Some(libc::SIGSEGV)),
+        other @ (Ended::Done | Ended::Failed(_) | Ended::NotConfined(_)) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_listed_port_can_be_reached() {
+    let (_holder, refusing) = refusing_port();
+    for how in starts() {
+        assert_eq!(connect(how, refusing.port(), refusing), Ended::Failed(Errno::ECONNREFUSED as i32));
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                crate::support::say(&format!("cannot listen on {address}"));
+                continue;
+            };
+            let address = listener.local_addr().unwrap();
+            assert_eq!(connect(how, address.port(), address), Ended::Done, "{address} as {how}");
+            let mut byte = [0];
+            listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+            assert_eq!(byte, *b"!");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_not_listed_cannot_be_reached() {
+    if !landlock_has(4, "TCP ports") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_holder, other) = refusing_port();
+    for how in starts() {
+        let ended = connect(how, other.port(), listener.local_addr().unwrap());
+        assert_eq!(ended, Ended::Failed(Errno::EACCES as i32), "as {how}");
+    }
+}
+
+#[test]
+fn no_tcp_port_can_be_bound() {
+    if !landlock_has(4, "TCP ports") {
+        return;
+    }
+    let (holder, address) = refusing_port();
+    drop(holder);
+    for how in starts() {
+        let ended = attempt(&["child", how, "bind-tcp", &address.port().to_string(), &address.to_string()]);
+        assert_eq!(ended, Ended::Failed(Errno::EACCES as i32), "as {how}");
+    }
+}
+
+#[test]
+fn questions_over_udp_are_answered() {
+    for how in starts() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(server) = UdpSocket::bind(address) else {
+                crate::support::say(&format!("cannot bind {address}"));
+                continue;
+            };
+            // Only keeps a failure from hanging.
+            server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let address = server.local_addr().unwrap().to_string();
+            let mut asking = command(&["child", how, "udp", "53", &address]).spawn().unwrap();
+            let mut question = [0];
+            let (_, from) = server.recv_from(&mut question).unwrap();
+            server.send_to(b"!", from).unwrap();
+            assert_eq!(Ended::from(asking.wait().unwrap()), Ended::Done, "{address} as {how}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded() {
+    assert_eq!(attempt(&["child", "asis", "too-much-memory"]), Ended::Failed(Errno::ENOMEM as i32));
+}
+
+#[test]
+fn a_child_whose_monitor_is_gone_is_not_confined_but_ends() {
+    for how in starts() {
+        assert_eq!(attempt(&["child", how, "orphan"]), Ended::NotConfined("parent"), "as {how}");
+    }
+}

@@ -1,0 +1,80 @@
+//! What a confined monitor can and cannot do, tried by real pairs of processes.
+
+use crate::support::{Ended, attempt, command, hold, starts};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::Read;
+use std::os::fd::AsFd;
+
+const FORBIDDEN: &[&str] = &[
+    "openat",
+    "openat-write",
+    "execve",
+    "clone",
+    "clone3",
+    "ptrace",
+    "process_vm_readv",
+    "prctl",
+    "unshare",
+    "setuid",
+    "capset",
+    "io_uring_setup",
+    "sendmsg",
+    "recvmsg",
+    "socketpair",
+    "socket",
+    "socket-unix",
+    "socket-netlink",
+    "ioctl",
+    "tgkill",
+    "kill",
+    "kill-all",
+    "kill-self",
+    "kill-starter",
+    "terminate-child",
+    "probe-child",
+    "mmap-exec",
+    "mmap-file",
+    "mprotect-exec",
+    "futex-wait",
+];
+
+#[test]
+fn the_monitors_own_work_is_permitted() {
+    for how in starts() {
+        for action in ["nothing", "memory", "kill-child"] {
+            assert_eq!(attempt(&["monitor", how, action]), Ended::Done, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
+fn forbidden_calls_kill() {
+    for how in starts() {
+        for action in FORBIDDEN {
+            assert_eq!(attempt(&["monitor", how, action]), Ended::Filtered, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
+fn every_call_outside_the_table_kills() {
+    let sweep = command(&["sweep", "monitor"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&sweep.stdout), "");
+    assert_eq!(Ended::from(sweep.status), Ended::Done);
+}
+
+#[test]
+fn a_killed_monitor_takes_the_child_with_it() {
+    for how in starts() {
+        let (mut monitor, mut output) = hold(&["monitor", how, "hold"]);
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+        // Both held the pipe, so its end is the end of both. The limit only keeps a failure from hanging.
+        let mut ends = [PollFd::new(output.get_ref().as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::from(10_000_u16);
+        assert_eq!(poll(&mut ends, limit), Ok(1), "the child of {how} outlives its monitor");
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
+}

@@ -1,0 +1,173 @@
+//! Host names and address literals, checked at construction.
+//!
+//! Both processes. A [`HostName`] is safe to print, to look up, to send in SMTP and to compare: names
+//! from the DNS become one before any other use, and anything that is not a host name is refused.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// A domain name that can be a host's: letters, digits, hyphens and underscores in labels of 1 to 63
+/// octets, at most 253 octets, lower case, without the final dot (RFC 1123 section 2.1; underscores are
+/// in use).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(String);
+
+/// The text is not a host name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAHostName;
+
+impl HostName {
+    /// The longest host name, in octets.
+    pub const MAX: usize = 253;
+
+    /// Checks and lower-cases `text`; one final dot is dropped.
+    pub fn parse(text: &[u8]) -> Result<HostName, NotAHostName> {
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        if text.len() > Self::MAX || !text.split(|&octet| octet == b'.').all(is_label) {
+            return Err(NotAHostName);
+        }
+        String::from_utf8(text.to_ascii_lowercase()).map(HostName).map_err(|_| NotAHostName)
+    }
+
+    /// The name, in lower case and without a final dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_label(label: &[u8]) -> bool {
+    (1..=63).contains(&label.len())
+        && label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+}
+
+impl TryFrom<String> for HostName {
+    type Error = NotAHostName;
+
+    fn try_from(text: String) -> Result<HostName, NotAHostName> {
+        HostName::parse(text.as_bytes())
+    }
+}
+
+impl From<HostName> for String {
+    fn from(name: HostName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NotAHostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a host name")
+    }
+}
+
+impl std::error::Error for NotAHostName {}
+
+/// Where mail is to go: a name to look up, or an address as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A domain or host name.
+    Name(HostName),
+    /// An address literal; never looked up.
+    Address(IpAddr),
+}
+
+impl Host {
+    /// Reads `[192.0.2.1]`, `[2001:db8::1]`, `[IPv6:2001:db8::1]`, a bare IPv4 address, or a host name.
+    pub fn parse(text: &[u8]) -> Result<Host, NotAHostName> {
+        match bracketed(text) {
+            Some(inside) => literal(inside).map(Host::Address),
+            None => match parse_as::<Ipv4Addr>(text) {
+                Some(address) => Ok(Host::Address(IpAddr::V4(address))),
+                None => HostName::parse(text).map(Host::Name),
+            },
+        }
+    }
+}
+
+fn bracketed(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"[")?.strip_suffix(b"]")
+}
+
+fn literal(inside: &[u8]) -> Result<IpAddr, NotAHostName> {
+    let tagged = inside.split_at_checked(5).filter(|(tag, _)| tag.eq_ignore_ascii_case(b"ipv6:"));
+    match tagged {
+        Some((_, address)) => parse_as::<Ipv6Addr>(address).map(IpAddr::V6),
+        None => parse_as::<IpAddr>(inside),
+    }
+    .ok_or(NotAHostName)
+}
+
+fn parse_as<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_and_lower_cased() {
+        assert_eq!(HostName::parse(b"MX1.Example.Test.").unwrap().as_str(), "mx1.example.test");
+        assert_eq!(HostName::parse(b"_dmarc.a-b.test").unwrap().as_str(), "_dmarc.a-b.test");
+        for bad in [
+            &b""[..],
+            b".",
+            b"a..b",
+            b".a",
+            b"a..",
+            b"a b",
+            b"a;b",
+            b"$(reboot).test",
+            b"a/b",
+            b"a\0b",
+            b"a\nb",
+            b"[192.0.2.1",
+            b"\xc3\xa9.test",
+            b"mx.test|sh",
+        ] {
+            assert_eq!(HostName::parse(bad), Err(NotAHostName), "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_dns() {
+        let label = "a".repeat(63);
+        assert!(HostName::parse(label.as_bytes()).is_ok());
+        assert!(HostName::parse(format!("{label}a").as_bytes()).is_err());
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(longest.len(), HostName::MAX);
+        assert!(HostName::parse(longest.as_bytes()).is_ok());
+        assert!(HostName::parse(format!("{longest}a").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn literals_come_in_the_forms_of_the_manual_page() {
+        let address = |text: &str| Host::Address(text.parse().unwrap());
+        assert_eq!(Host::parse(b"[128.32.183.163]"), Ok(address("128.32.183.163")));
+        assert_eq!(Host::parse(b"[2001::163]"), Ok(address("2001::163")));
+        assert_eq!(Host::parse(b"[IPv6:2001::163]"), Ok(address("2001::163")));
+        assert_eq!(Host::parse(b"[ipv6:2001::163]"), Ok(address("2001::163")));
+        assert_eq!(Host::parse(b"1.2.3.4"), Ok(address("1.2.3.4")));
+        for bad in [
+            &b"[]"[..],
+            b"[1.2.3]",
+            b"[IPv6:1.2.3.4]",
+            b"[mx.test]",
+            b"[1.2.3.4",
+            b"2001::163",
+            b"[fe80::1%lo]",
+        ] {
+            assert_eq!(Host::parse(bad), Err(NotAHostName), "{}", bad.escape_ascii());
+        }
+    }
+}

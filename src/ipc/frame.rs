@@ -1,0 +1,162 @@
+//! Frames: how a message crosses the pipe. Both processes.
+//!
+//! Four octets of length (little endian), then that many octets of postcard. The length is checked
+//! before anything is allocated, a frame must hold exactly one value, and a length of zero or above the
+//! limit ends the conversation.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The most octets that a frame's content may have: the longest reply text, and the rest of a claim.
+pub const MAX_CONTENT: usize = super::server_reply::ReplyText::MAX + 512;
+
+const LENGTH: usize = 4;
+
+/// Why the conversation cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// A length that no frame has.
+    BadLength,
+    /// The content is not one value of the expected type.
+    BadContent,
+    /// The other side is gone: end of file inside a frame, or a failed read or write.
+    Gone,
+}
+
+/// `value` as one frame.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
+    let mut frame = postcard::to_extend(value, vec![0; LENGTH]).map_err(|_| FrameError::BadContent)?;
+    let length = frame.len().checked_sub(LENGTH).filter(|length| (1..=MAX_CONTENT).contains(length));
+    let length = length.and_then(|length| u32::try_from(length).ok()).ok_or(FrameError::BadLength)?;
+    frame.get_mut(..LENGTH).ok_or(FrameError::BadLength)?.copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
+}
+
+/// Collects octets of a pipe and hands out the values in them.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    pending: Vec<u8>,
+}
+
+impl Decoder {
+    /// Reads once from `pipe`. `false` is the end of file.
+    pub fn fill(&mut self, pipe: impl AsFd) -> Result<bool, FrameError> {
+        let mut chunk = [0; 1024];
+        loop {
+            match nix::unistd::read(&pipe, &mut chunk) {
+                Ok(0) => return if self.pending.is_empty() { Ok(false) } else { Err(FrameError::Gone) },
+                Ok(count) => {
+                    self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                    return Ok(true);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return Err(FrameError::Gone),
+            }
+        }
+    }
+
+    /// The next whole value, if it has arrived.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        let Some((length, rest)) = self.pending.split_first_chunk::<LENGTH>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| FrameError::BadLength)?;
+        if !(1..=MAX_CONTENT).contains(&length) {
+            return Err(FrameError::BadLength);
+        }
+        let Some(content) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let (value, left_over) = postcard::take_from_bytes(content).map_err(|_| FrameError::BadContent)?;
+        if !left_over.is_empty() {
+            return Err(FrameError::BadContent);
+        }
+        self.pending.drain(..LENGTH.saturating_add(length));
+        Ok(Some(value))
+    }
+}
+
+/// Writes `value` as one frame, wholly.
+pub fn send<T: Serialize>(pipe: impl AsFd, value: &T) -> Result<(), FrameError> {
+    let frame = encode(value)?;
+    let mut left = frame.as_slice();
+    while !left.is_empty() {
+        match nix::unistd::write(&pipe, left) {
+            Ok(written) => left = left.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return Err(FrameError::Gone),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::server_reply::ReplyText;
+    use crate::ipc::{Claim, Message, Request, Step};
+
+    fn decode(bytes: &[u8]) -> Result<Option<Message>, FrameError> {
+        Decoder { pending: bytes.to_vec() }.take()
+    }
+
+    fn replied(text: &[u8]) -> Message {
+        Message::Claim(Claim::Replied(Step::Mail, ReplyText::try_from(text.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn values_survive_the_pipe_in_order_however_they_are_cut() {
+        let sent = [Message::Request(Request::Begin), replied(b"250 ok\n"), Message::Claim(Claim::Lost)];
+        let bytes: Vec<u8> = sent.iter().flat_map(|message| encode(message).unwrap()).collect();
+        for size in 1..bytes.len() {
+            let mut decoder = Decoder::default();
+            let mut seen = Vec::new();
+            for piece in bytes.chunks(size) {
+                decoder.pending.extend_from_slice(piece);
+                while let Some(message) = decoder.take::<Message>().unwrap() {
+                    seen.push(message);
+                }
+            }
+            assert_eq!(seen, sent);
+        }
+    }
+
+    #[test]
+    fn the_longest_reply_fits() {
+        let longest = [&b"250 "[..], &vec![b'x'; ReplyText::MAX - 5], b"\n"].concat();
+        let frame = encode(&replied(&longest)).unwrap();
+        assert_eq!(decode(&frame), Ok(Some(replied(&longest))));
+    }
+
+    #[test]
+    fn lengths_are_checked_before_the_content_arrives() {
+        assert_eq!(decode(&[0, 0, 0, 0]), Err(FrameError::BadLength));
+        assert_eq!(decode(&[255, 255, 255, 255]), Err(FrameError::BadLength));
+        let over = u32::try_from(MAX_CONTENT + 1).unwrap().to_le_bytes();
+        assert_eq!(decode(&over), Err(FrameError::BadLength));
+        assert_eq!(decode(&[1, 0, 0]), Ok(None));
+        assert_eq!(decode(&[2, 0, 0, 0, 0]), Ok(None));
+    }
+
+    #[test]
+    fn content_is_one_known_value_exactly() {
+        let mut frame = encode(&Message::Request(Request::Begin)).unwrap();
+        frame.push(0);
+        frame[0] += 1;
+        assert_eq!(decode(&frame), Err(FrameError::BadContent), "one octet too many");
+        assert_eq!(decode(&[1, 0, 0, 0, 99]), Err(FrameError::BadContent), "an unknown message");
+        assert_eq!(decode(&[2, 0, 0, 0, 0, 99]), Err(FrameError::BadContent), "an unknown request");
+        // A claim whose reply text breaks the rule of replies.
+        let good = encode(&replied(b"250 ok\n")).unwrap();
+        for (octet, replacement) in [(b'2', b'9'), (b'\n', b'x'), (b'5', b'x')] {
+            let at = good.iter().rposition(|&seen| seen == octet).unwrap();
+            let mut bad = good.clone();
+            bad[at] = replacement;
+            assert_eq!(decode(&bad), Err(FrameError::BadContent));
+        }
+    }
+}

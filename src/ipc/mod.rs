@@ -1,0 +1,138 @@
+//! The vocabulary of the two processes: what the network child may say and what the monitor answers.
+//!
+//! The child sends [`Message`]s, the monitor sends [`Reply`]s, each as one frame. Everything that
+//! arrives is hostile until it is decoded; the types are bounded, and their construction is their
+//! validation. Which message is permitted when is `monitor::permits`' business.
+#![forbid(unsafe_code)]
+
+pub mod child_end;
+pub mod frame;
+pub mod server_reply;
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::HostName;
+use server_reply::ReplyText;
+
+/// Child to monitor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Asks for something; the monitor replies.
+    Request(Request),
+    /// Says what happened; no reply.
+    Claim(Claim),
+}
+
+/// What the child asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// "I am confined; may I begin?" Granted once the monitor is confined too.
+    Begin,
+}
+
+/// Monitor to child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The network may be used now.
+    Begin,
+}
+
+/// What the child says happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Claim {
+    /// The sandbox could not be entered; the step that failed. Nothing was sent to anybody.
+    NotConfined(ConfinementStep),
+    /// Work goes on. Nothing else.
+    Progress,
+    /// The server could not be found.
+    NotFound(LookupFailure),
+    /// An exchanger could not be reached at any of its addresses.
+    Unreachable,
+    /// A connection stands. Starts a new dialogue.
+    Connected(Server),
+    /// The server's answer to a step of the dialogue.
+    Replied(Step, ReplyText),
+    /// What came was not an SMTP reply.
+    NotSmtp,
+    /// The connection ended, timed out, or the server broke the protocol.
+    Lost,
+    /// The TLS handshake succeeded; everything before it is forgotten.
+    TlsEstablished,
+    /// TLS could not be had.
+    TlsFailed(TlsFailure),
+    /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
+    EndOfData,
+    /// The message could not be sent to its end; the transaction was not completed.
+    MessageFault(MessageFault),
+    /// No exchanger is left to try.
+    Exhausted,
+}
+
+/// The server of one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The name of the exchanger or relay; none for an address literal.
+    pub name: Option<HostName>,
+    /// The address connected to.
+    pub address: IpAddr,
+}
+
+/// The steps of the dialogue that a server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// The greeting, which answers the connection itself.
+    Greeting,
+    /// EHLO.
+    Ehlo,
+    /// HELO, after EHLO was refused.
+    Helo,
+    /// MAIL.
+    Mail,
+    /// RCPT, of the next recipient in order.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The end of the message.
+    EndOfData,
+}
+
+/// Why no server was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LookupFailure {
+    /// No usable answer: try again later.
+    Temporary,
+    /// The name does not exist.
+    NoSuchDomain,
+    /// The name exists and has no exchanger and no address, or its exchangers have none.
+    NoAddress,
+    /// The domain accepts no mail (RFC 7505).
+    NullMx,
+    /// The best exchanger is this machine.
+    OnlyOurselves,
+    /// The name is an alias, and its target cannot be resolved for now.
+    AliasTemporary,
+}
+
+/// How TLS failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsFailure {
+    /// OpenSSL could not be set up.
+    Context,
+    /// The handshake failed, or the server sent something before it.
+    Handshake,
+}
+
+/// What is wrong with the message itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageFault {
+    /// read(2) failed.
+    Unreadable,
+    /// The last line has no line feed.
+    PartialLastLine,
+}
+
+/// A step of `sandbox::confine_child`, as its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfinementStep(pub u8);

@@ -1,0 +1,66 @@
+//! Starts the network child and ends it. Monitor only.
+//!
+//! The child inherits the plan by fork, and four descriptors: 0 the message, 1 and 2 the read end of the
+//! reply pipe, and the write end of the message pipe.
+#![forbid(unsafe_code)]
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, getpid, pipe2};
+use sandbox::{ChildProfile, Identity};
+
+use crate::ipc::child_end::ChildEnd;
+use crate::plan::Plan;
+use crate::{startup, sys};
+
+/// What runs in the child. Gets the plan, how to confine itself, and its end of the pipes; confines
+/// itself before the first byte of any network, works, and ends the process.
+pub type NetworkEntry = fn(&Plan, &ChildProfile, ChildEnd) -> !;
+
+/// The running child and the monitor's ends of its pipes.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process.
+    pub pid: Pid,
+    /// Where its messages come from.
+    pub messages: OwnedFd,
+    /// Where replies to it go.
+    pub replies: OwnedFd,
+}
+
+/// The exit status of a child that could not put its descriptors in place.
+const NOT_STARTED: u8 = 1;
+
+/// Forks the child.
+pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Child, Errno> {
+    if !startup::single_threaded() {
+        return Err(Errno::EAGAIN);
+    }
+    let (messages, child_messages) = pipe2(OFlag::O_CLOEXEC)?;
+    let (child_replies, replies) = pipe2(OFlag::O_CLOEXEC)?;
+    let profile = ChildProfile { identity, connect_ports: plan.connect_ports(), monitor: getpid() };
+    match sys::fork()? {
+        ForkResult::Parent { child } => Ok(Child { pid: child, messages, replies }),
+        ForkResult::Child => {
+            drop((messages, replies));
+            if dup2_stdout(&child_replies).is_err() || dup2_stderr(&child_replies).is_err() {
+                sandbox::leave(NOT_STARTED);
+            }
+            drop(child_replies);
+            entry(plan, &profile, ChildEnd::new(child_messages))
+        }
+    }
+}
+
+impl Child {
+    /// Kills and reaps the child, whatever it is doing. Its process id cannot have been reused: only this
+    /// process can reap it.
+    pub fn end(self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+    }
+}

@@ -1,0 +1,179 @@
+//! The control files, `HOME/control/*`. Monitor only, before the fork.
+//!
+//! Written by the administrator, and trusted as far as that: a file that is not there is empty, a file
+//! that cannot be read or understood stops this delivery with a temporary failure, never a guess. One
+//! file here for each control file; each turns text into a typed value and nothing else.
+#![forbid(unsafe_code)]
+
+mod lines;
+pub mod names;
+pub mod smtproutes;
+pub mod timeouts;
+pub mod unsupported;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, SFlag, fstat};
+
+/// The home of qmail: `QMAIL_HOME` when the program was built, else `/var/qmail`.
+pub const HOME: &str = match option_env!("QMAIL_HOME") {
+    Some(home) => home,
+    None => "/var/qmail",
+};
+
+/// Why the control files cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlError {
+    /// The home directory cannot be opened.
+    Home,
+    /// A file cannot be read, or holds no usable value.
+    Unreadable,
+    /// A line that this delivery would have used is malformed.
+    BadLine {
+        /// The file's name.
+        file: &'static str,
+        /// The line's number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file that this version cannot honour holds something.
+    Unsupported {
+        /// The file's name.
+        file: &'static str,
+    },
+}
+
+impl From<std::io::Error> for ControlError {
+    fn from(_: std::io::Error) -> ControlError {
+        ControlError::Unreadable
+    }
+}
+
+/// The control directory, opened once.
+#[derive(Debug)]
+pub struct ControlDirectory(OwnedFd);
+
+impl ControlDirectory {
+    /// Opens `HOME/control`.
+    pub fn open() -> Result<ControlDirectory, ControlError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let home = open(HOME, flags, Mode::empty()).map_err(|_| ControlError::Home)?;
+        ControlDirectory::in_home(home)
+    }
+
+    fn in_home(home: OwnedFd) -> Result<ControlDirectory, ControlError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let control = openat(home, "control", flags, Mode::empty()).map_err(|_| ControlError::Unreadable)?;
+        Ok(ControlDirectory(control))
+    }
+
+    /// The file `name`, or none when there is no such file. Only regular files are read: a fifo in its
+    /// place would hold every delivery up.
+    fn file(&self, name: &str) -> Result<Option<File>, ControlError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = match openat(&self.0, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(_) => return Err(ControlError::Unreadable),
+        };
+        let mode = fstat(&file).map_err(|_| ControlError::Unreadable)?.st_mode;
+        if SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
+            return Err(ControlError::Unreadable);
+        }
+        Ok(Some(File::from(file)))
+    }
+
+    /// The value of a one-value file: its first line without trailing blanks. None when there is no such
+    /// file or the line is blank.
+    fn value(&self, name: &str) -> Result<Option<Vec<u8>>, ControlError> {
+        /// No value of a control file is longer.
+        const LONGEST: u64 = 4096;
+        let Some(file) = self.file(name)? else {
+            return Ok(None);
+        };
+        let mut line = Vec::new();
+        // One octet more than the longest value tells "longest" from "longer".
+        BufReader::with_capacity(512, file.take(LONGEST.saturating_add(1))).read_until(b'\n', &mut line)?;
+        if u64::try_from(line.len()).is_ok_and(|length| length > LONGEST) {
+            return Err(ControlError::Unreadable);
+        }
+        let value = without_trailing_blanks(&line);
+        Ok(if value.is_empty() { None } else { Some(value.to_vec()) })
+    }
+}
+
+fn without_trailing_blanks(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n'));
+    end.and_then(|end| line.get(..=end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) mod test_directory {
+    use super::*;
+
+    /// A home with the given control files, gone when dropped.
+    pub(crate) struct TestHome(tempfile::TempDir);
+
+    impl TestHome {
+        pub(crate) fn new(files: &[(&str, &[u8])]) -> TestHome {
+            let home = tempfile::tempdir().unwrap();
+            std::fs::create_dir(home.path().join("control")).unwrap();
+            for (name, content) in files {
+                std::fs::write(home.path().join("control").join(name), content).unwrap();
+            }
+            TestHome(home)
+        }
+
+        pub(crate) fn path(&self) -> std::path::PathBuf {
+            self.0.path().join("control")
+        }
+
+        pub(crate) fn control(&self) -> ControlDirectory {
+            ControlDirectory::in_home(OwnedFd::from(File::open(self.0.path()).unwrap())).unwrap()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_directory::TestHome;
+    use super::*;
+
+    #[test]
+    fn a_value_is_the_first_line_without_trailing_blanks() {
+        let longest = vec![b'x'; 4096];
+        let longer = vec![b'x'; 4097];
+        let home = TestHome::new(&[
+            ("plain", b"a b \t\r\nsecond\n"),
+            ("unended", b"a"),
+            ("blank", b" \nsecond\n"),
+            ("empty", b""),
+            ("longest", &longest),
+            ("longer", &longer),
+        ]);
+        let value = |name| home.control().value(name);
+        assert_eq!(value("plain"), Ok(Some(b"a b".to_vec())));
+        assert_eq!(value("unended"), Ok(Some(b"a".to_vec())));
+        assert_eq!(value("blank"), Ok(None));
+        assert_eq!(value("empty"), Ok(None));
+        assert_eq!(value("missing"), Ok(None));
+        assert_eq!(value("longest"), Ok(Some(longest.clone())));
+        assert_eq!(value("longer"), Err(ControlError::Unreadable));
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_an_error_and_does_not_block() {
+        let home = TestHome::new(&[]);
+        std::fs::create_dir(home.path().join("directory")).unwrap();
+        nix::unistd::mkfifo(&home.path().join("fifo"), Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("loop", home.path().join("loop")).unwrap();
+        for name in ["directory", "fifo", "loop"] {
+            assert_eq!(home.control().value(name), Err(ControlError::Unreadable), "{name}");
+        }
+    }
+}

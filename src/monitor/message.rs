@@ -1,0 +1,45 @@
+//! Looks at the message on descriptor 0 before anything is connected. Monitor only.
+//!
+//! On a regular file a last line without its line feed is found here; on a pipe the network child finds
+//! it at the end. Descriptor 0 may be anything that the caller left there.
+#![forbid(unsafe_code)]
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
+use nix::sys::uio::pread;
+use nix::unistd::{Whence, lseek};
+
+use crate::ipc::MessageFault;
+
+/// Refuses a message that cannot be read or that SMTP cannot carry, as far as that can be told now.
+pub fn inspect() -> Result<(), MessageFault> {
+    use MessageFault::{PartialLastLine, Unreadable};
+    let stdin = std::io::stdin();
+    let status = fstat(&stdin).map_err(|_| Unreadable)?;
+    let flags = fcntl(&stdin, FcntlArg::F_GETFL).map_err(|_| Unreadable)?;
+    let access = OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE;
+    match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFDIR => Err(Unreadable),
+        _ if access == OFlag::O_WRONLY => Err(Unreadable),
+        // What Rust's start-up code puts in the place of a closed descriptor: /dev/null, open for writing
+        // too. Sending an empty message for it would lose the real one.
+        SFlag::S_IFCHR if access == OFlag::O_RDWR && is_null_device(status.st_rdev) => Err(Unreadable),
+        SFlag::S_IFREG => {
+            let offset = lseek(&stdin, 0, Whence::SeekCur).map_err(|_| Unreadable)?;
+            if offset >= status.st_size {
+                return Ok(());
+            }
+            let mut last = [0];
+            match pread(&stdin, &mut last, status.st_size.saturating_sub(1)) {
+                Ok(1) if last == *b"\n" => Ok(()),
+                Ok(1) => Err(PartialLastLine),
+                Ok(_) | Err(_) => Err(Unreadable),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_null_device(device: libc::dev_t) -> bool {
+    (libc::major(device), libc::minor(device)) == (1, 3)
+}

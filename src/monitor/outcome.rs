@@ -1,0 +1,329 @@
+//! What the monitor makes of the child's claims: letters, texts, reports. Monitor only.
+//!
+//! The child says what happened; this file decides what it means. Claims are hostile: a claim that the
+//! table of `permits` does not allow ends the delivery with a temporary failure. Pure: no system call.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use super::permits::{Stage, permits};
+use crate::ipc::server_reply::{ReplyClass, ReplyText};
+use crate::ipc::{Claim, LookupFailure, Message, MessageFault, Server, Step, TlsFailure};
+use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
+
+/// The child cannot be trusted or used any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It ended without a verdict: crashed, killed, or stopped by its sandbox.
+    Died,
+    /// It sent what is no message, or a message that was not permitted.
+    Lied,
+    /// It said nothing for longer than any step may take.
+    Silent,
+}
+
+/// The delivery so far, as claimed.
+#[derive(Debug)]
+pub struct Transcript {
+    host: String,
+    recipients_wanted: usize,
+    stage: Stage,
+    tls: bool,
+    server: Option<Server>,
+    walk: Walk,
+    recipients: Vec<RecipientReport>,
+    verdict: Option<MessageReport>,
+}
+
+/// What the exchangers that were tried had to say.
+#[derive(Debug)]
+struct Walk {
+    /// Every one of them refused for good.
+    all_permanent: bool,
+    /// How the last one that could be connected to failed.
+    last_failure: Option<Text>,
+}
+
+impl Transcript {
+    /// A delivery to `host` (the argument) with as many recipients as the child was handed.
+    pub fn new(host: &[u8], recipients: usize) -> Transcript {
+        Transcript {
+            host: printable(host),
+            recipients_wanted: recipients,
+            stage: Stage::Confining,
+            tls: false,
+            server: None,
+            walk: Walk { all_permanent: true, last_failure: None },
+            recipients: Vec::new(),
+            verdict: None,
+        }
+    }
+
+    /// Whether the verdict is known and the child has nothing more to say.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    /// Takes note of a message, if it is permitted now.
+    pub fn accept(&mut self, message: Message) -> Result<(), Broken> {
+        if !permits(self.stage, &message) {
+            return Err(Broken::Lied);
+        }
+        match message {
+            Message::Request(_) => self.stage = Stage::Resolving,
+            Message::Claim(claim) => self.note(claim)?,
+        }
+        Ok(())
+    }
+
+    /// The reports of a delivery that came to its verdict.
+    pub fn conclude(self) -> Reports {
+        match self.verdict {
+            Some(message) => Reports::new(self.recipients, message),
+            None => self.broken(Broken::Died),
+        }
+    }
+
+    /// The one report when the child failed us.
+    pub fn broken(self, how: Broken) -> Reports {
+        let text = match (self.stage, &self.server) {
+            (Stage::Sent, Some(server)) => connection_died(server.address, true),
+            _ => Text::new(match how {
+                Broken::Died => "The network process ended without a result. (#4.3.0)",
+                Broken::Lied => "The network process broke its protocol and was stopped. (#4.3.0)",
+                Broken::Silent => "The network process was silent for too long and was stopped. (#4.3.0)",
+            }),
+        };
+        MessageReport::Temporary(text).into()
+    }
+
+    fn note(&mut self, claim: Claim) -> Result<(), Broken> {
+        match claim {
+            Claim::Progress => {}
+            Claim::NotConfined(step) => {
+                let step = sandbox::Step::try_from(step.0).map_err(|_| Broken::Lied)?;
+                self.over(MessageReport::Temporary(Text::new(format!(
+                    "Unable to confine the network process: {}. (#4.3.0)",
+                    step.as_str()
+                ))));
+            }
+            Claim::NotFound(failure) => {
+                let report = self.not_found(failure);
+                self.over(report);
+            }
+            Claim::Unreachable => {
+                self.walk.all_permanent = false;
+                self.stage = Stage::Walking;
+            }
+            Claim::Connected(server) => {
+                self.server = Some(server);
+                self.tls = false;
+                self.stage = Stage::Greeting;
+            }
+            Claim::Exhausted => {
+                let report = self.exhausted();
+                self.over(report);
+            }
+            Claim::TlsEstablished => {
+                if self.tls {
+                    return Err(Broken::Lied);
+                }
+                self.tls = true;
+                // After STARTTLS EHLO is said again; implicit TLS comes before the greeting.
+                if self.stage == Stage::Session {
+                    self.stage = Stage::Hello;
+                }
+            }
+            Claim::TlsFailed(failure) => {
+                if self.tls {
+                    return Err(Broken::Lied);
+                }
+                let text = self.tls_failed(failure)?;
+                self.walk_on(text, false);
+            }
+            Claim::Replied(step, reply) => self.replied(step, &reply)?,
+            Claim::NotSmtp if self.stage == Stage::Greeting => {
+                let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
+                self.walk_on(text, false);
+            }
+            Claim::NotSmtp | Claim::Lost => self.lost()?,
+            Claim::EndOfData => self.stage = Stage::Sent,
+            Claim::MessageFault(fault) => self.over(message_fault(fault)),
+        }
+        Ok(())
+    }
+
+    fn replied(&mut self, step: Step, reply: &ReplyText) -> Result<(), Broken> {
+        let address = self.address()?;
+        let said = |text: String| Text::new(text).remote_host_said(reply);
+        let code = reply.code().value();
+        match step {
+            Step::Greeting if code == 220 => self.stage = Stage::Hello,
+            Step::Greeting => {
+                self.walk_on(
+                    said(format!("Connected to {address} but greeting failed.")),
+                    is_permanent(reply),
+                );
+            }
+            Step::Ehlo | Step::Helo if code == 250 => self.stage = Stage::Session,
+            Step::Ehlo if is_permanent(reply) => self.stage = Stage::HelloAgain,
+            Step::Ehlo | Step::Helo => {
+                self.walk_on(
+                    said(format!("Connected to {address} but my name was rejected.")),
+                    is_permanent(reply),
+                );
+            }
+            Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
+            Step::Mail => {
+                self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
+            }
+            Step::Rcpt => self.recipient(address, reply),
+            Step::Data if code == 354 => self.stage = Stage::Body,
+            Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
+            Step::EndOfData if reply.class() == ReplyClass::Completed => {
+                let how = if self.tls { "TLS transmitted message accepted" } else { "accepted message" };
+                self.over(MessageReport::Success(said(format!("{address} {how}."))));
+            }
+            Step::EndOfData => {
+                self.refused(reply, said(format!("{address} failed after I sent the message.")))
+            }
+        }
+        Ok(())
+    }
+
+    fn recipient(&mut self, address: IpAddr, reply: &ReplyText) {
+        let dislike = || Text::new(format!("{address} does not like recipient.")).remote_host_said(reply);
+        self.recipients.push(match reply.class() {
+            ReplyClass::Completed => RecipientReport::Accepted,
+            ReplyClass::Permanent => RecipientReport::Rejected(dislike()),
+            ReplyClass::Intermediate | ReplyClass::Transient => RecipientReport::Deferred(dislike()),
+        });
+        if self.recipients.len() < self.recipients_wanted {
+            return;
+        }
+        if self.recipients.contains(&RecipientReport::Accepted) {
+            self.stage = Stage::Data;
+            return;
+        }
+        let text = Text::new(format!("Giving up on {address}.")).remote_host_said(reply);
+        let all_rejected =
+            self.recipients.iter().all(|report| matches!(report, RecipientReport::Rejected(_)));
+        self.over(if all_rejected { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
+    }
+
+    fn lost(&mut self) -> Result<(), Broken> {
+        let address = self.address()?;
+        match self.stage {
+            // Nothing of the message is underway: another exchanger may do better.
+            Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
+                self.walk_on(connection_died(address, false), false);
+            }
+            Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
+            Stage::Recipients | Stage::Data | Stage::Body => {
+                self.over(MessageReport::Temporary(connection_died(address, false)));
+            }
+            Stage::Confining | Stage::Resolving | Stage::Walking | Stage::Over => return Err(Broken::Lied),
+        }
+        Ok(())
+    }
+
+    fn not_found(&self, failure: LookupFailure) -> MessageReport {
+        match failure {
+            LookupFailure::Temporary => {
+                MessageReport::Temporary(Text::new("Sorry, I couldn't find any host by that name. (#4.1.2)"))
+            }
+            LookupFailure::NoSuchDomain => MessageReport::Permanent(no_such_host(&self.host)),
+            LookupFailure::NoAddress => MessageReport::Permanent(Text::new(
+                "Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)",
+            )),
+            LookupFailure::OnlyOurselves => MessageReport::Permanent(Text::new(
+                "Sorry. Although I'm listed as a best-preference MX or A for that host,\n\
+                 it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)",
+            )),
+            LookupFailure::AliasTemporary => MessageReport::Temporary(Text::new(format!(
+                "CNAME lookup failed temporarily for: {}. (#4.4.3)",
+                self.host
+            ))),
+            LookupFailure::NullMx => MessageReport::Permanent(Text::new(format!(
+                "Sorry, {} does not accept mail. (#5.1.10)",
+                self.host
+            ))),
+        }
+    }
+
+    fn exhausted(&mut self) -> MessageReport {
+        match self.walk.last_failure.take() {
+            None => MessageReport::Temporary(Text::new(
+                "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)",
+            )),
+            Some(text) if self.walk.all_permanent => MessageReport::Permanent(text),
+            Some(text) => MessageReport::Temporary(text),
+        }
+    }
+
+    fn tls_failed(&self, failure: TlsFailure) -> Result<Text, Broken> {
+        let server = self.server.as_ref().ok_or(Broken::Lied)?;
+        let remote = server.name.as_ref().map_or_else(|| server.address.to_string(), ToString::to_string);
+        let host = &self.host;
+        Ok(Text::new(match failure {
+            TlsFailure::Context => {
+                format!("I wasn't able to create TLS context for: {host} at {remote}. (#4.4.1)")
+            }
+            TlsFailure::Handshake => {
+                format!("TLS connection/protocol error with host: {remote} for {host}. (#4.4.1)")
+            }
+        }))
+    }
+
+    /// The current exchanger is done with; the next one may be tried.
+    fn walk_on(&mut self, failure: Text, permanent: bool) {
+        self.walk.all_permanent &= permanent;
+        self.walk.last_failure = Some(failure);
+        self.stage = Stage::Walking;
+    }
+
+    /// A refusal that no other exchanger would change: 5xx bounces, anything else is tried again.
+    fn refused(&mut self, reply: &ReplyText, text: Text) {
+        self.over(if is_permanent(reply) {
+            MessageReport::Permanent(text)
+        } else {
+            MessageReport::Temporary(text)
+        });
+    }
+
+    fn over(&mut self, verdict: MessageReport) {
+        self.verdict = Some(verdict);
+        self.stage = Stage::Over;
+    }
+
+    fn address(&self) -> Result<IpAddr, Broken> {
+        self.server.as_ref().map(|server| server.address).ok_or(Broken::Lied)
+    }
+}
+
+fn is_permanent(reply: &ReplyText) -> bool {
+    reply.class() == ReplyClass::Permanent
+}
+
+fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text {
+    let duplicate = if possible_duplicate { "Possible duplicate! " } else { "" };
+    Text::new(format!("Connected to {address} but connection died. {duplicate}(#4.4.2)"))
+}
+
+/// The text for a host that does not exist.
+pub fn no_such_host(printable_host: &str) -> Text {
+    Text::new(format!("Sorry, I couldn't find any host named {printable_host}. (#5.1.2)"))
+}
+
+/// The report for a message that cannot be sent as it is.
+pub fn message_fault(fault: MessageFault) -> MessageReport {
+    match fault {
+        MessageFault::Unreadable => MessageReport::Temporary(Text::new("Unable to read message. (#4.3.0)")),
+        MessageFault::PartialLastLine => MessageReport::Permanent(Text::new(
+            "SMTP cannot transfer messages with partial final lines. (#5.6.2)",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The connection to the server, in clear or under TLS, with a deadline on every step.
+//!
+//! Network child. Descriptors are non-blocking; waiting is done by poll(2).
+#![forbid(unsafe_code)]
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use openssl::ssl::{ErrorCode, SslStream};
+
+/// A moment that a step must not outlast. One beyond the clock's range never comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// The moment `timeout` from now.
+    pub(super) fn after(timeout: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// Whether it has come.
+    pub(super) fn has_passed(self) -> bool {
+        self.0.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// For poll(2), rounded up so as not to spin through the last millisecond.
+    pub(super) fn poll_timeout(self, now: Instant) -> PollTimeout {
+        let Some(deadline) = self.0 else { return PollTimeout::MAX };
+        let left = deadline.saturating_duration_since(now).saturating_add(Duration::from_micros(999));
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Deadline) -> std::cmp::Ordering {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        }
+    }
+}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Deadline) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The connection ended, failed, or outlasted its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost;
+
+/// What a step on a non-blocking descriptor has to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Octets of the peer.
+    Read,
+    /// Room for ours.
+    Write,
+}
+
+/// Waits until `stream` is ready.
+pub(super) fn wait(stream: &TcpStream, want: Want, deadline: Deadline) -> Result<(), Lost> {
+    let flags = match want {
+        Want::Read => PollFlags::POLLIN,
+        Want::Write => PollFlags::POLLOUT,
+    };
+    loop {
+        let mut descriptors = [PollFd::new(stream.as_fd(), flags)];
+        match poll(&mut descriptors, deadline.poll_timeout(Instant::now())) {
+            Ok(0) if deadline.has_passed() => return Err(Lost),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(_) => return Err(Lost),
+        }
+    }
+}
+
+/// A connected stream.
+#[derive(Debug)]
+pub(super) enum Channel {
+    /// In clear.
+    Plain(TcpStream),
+    /// Under TLS.
+    Tls(SslStream<TcpStream>),
+}
+
+impl Channel {
+    /// Reads at least one octet. The end of the stream is a loss: the protocol says QUIT first.
+    pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Lost> {
+        self.retry(deadline, |channel| match channel {
+            Channel::Plain(stream) => attempt(stream.read(buffer), Want::Read),
+            Channel::Tls(stream) => tls_attempt(stream.ssl_read(buffer)),
+        })
+    }
+
+    /// Writes everything.
+    pub(super) fn write_all(&mut self, mut octets: &[u8], deadline: Deadline) -> Result<(), Lost> {
+        while !octets.is_empty() {
+            let written = self.retry(deadline, |channel| channel.write_once(octets))?;
+            octets = octets.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes what can be written without waiting, and forgets the connection.
+    pub(super) fn farewell(mut self, octets: &[u8]) {
+        let _ = self.write_once(octets);
+        if let Channel::Tls(stream) = &mut self {
+            let _ = stream.shutdown();
+        }
+    }
+
+    fn write_once(&mut self, octets: &[u8]) -> Result<usize, Hindrance> {
+        match self {
+            Channel::Plain(stream) => attempt(stream.write(octets), Want::Write),
+            Channel::Tls(stream) => tls_attempt(stream.ssl_write(octets)),
+        }
+    }
+
+    fn retry(
+        &mut self,
+        deadline: Deadline,
+        mut step: impl FnMut(&mut Channel) -> Result<usize, Hindrance>,
+    ) -> Result<usize, Lost> {
+        loop {
+            match step(self) {
+                Ok(0) | Err(Hindrance::Lost) => return Err(Lost),
+                Ok(count) => return Ok(count),
+                Err(Hindrance::Must(want)) => wait(self.socket(), want, deadline)?,
+            }
+            // A peer that always has one more octet does not stop the clock.
+            if deadline.has_passed() {
+                return Err(Lost);
+            }
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Channel::Plain(stream) => stream,
+            Channel::Tls(stream) => stream.get_ref(),
+        }
+    }
+}
+
+enum Hindrance {
+    Must(Want),
+    Lost,
+}
+
+fn attempt(result: io::Result<usize>, want: Want) -> Result<usize, Hindrance> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Hindrance::Must(want),
+        _ => Hindrance::Lost,
+    })
+}
+
+fn tls_attempt(result: Result<usize, openssl::ssl::Error>) -> Result<usize, Hindrance> {
+    result.map_err(|error| match want_of(&error) {
+        Some(want) => Hindrance::Must(want),
+        None => Hindrance::Lost,
+    })
+}
+
+/// What OpenSSL waits for; none when it has failed.
+pub(super) fn want_of(error: &openssl::ssl::Error) -> Option<Want> {
+    match error.code() {
+        ErrorCode::WANT_READ => Some(Want::Read),
+        ErrorCode::WANT_WRITE => Some(Want::Write),
+        _ => None,
+    }
+}

@@ -1,0 +1,169 @@
+//! DNS look-ups: hickory's name server pool, asked as a stub resolver asks a validating one.
+//!
+//! Network child. Answers are untrusted octets of a resolver that may be lied to; what comes out of here
+//! is typed: [`Answer`] says whether DNSSEC vouches for it, and names have passed [`HostName::parse`].
+//! The AD bit counts only where the plan says so.
+#![forbid(unsafe_code)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{NameServerConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+
+use crate::host::HostName;
+use crate::plan::Resolvers;
+
+/// Data that DNSSEC vouches for, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer<T> {
+    /// Validated, by a resolver whose word counts.
+    Secure(T),
+    /// Anything else.
+    Insecure(T),
+}
+
+impl<T> Answer<T> {
+    /// The data, for a use that needs no security.
+    pub(super) fn into_unverified(self) -> T {
+        match self {
+            Answer::Secure(data) | Answer::Insecure(data) => data,
+        }
+    }
+}
+
+/// What a look-up came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lookup<T> {
+    /// There are records.
+    Found(Answer<Vec<T>>),
+    /// The name exists, without such records.
+    NoData,
+    /// The name does not exist.
+    NoName,
+    /// No usable answer: SERVFAIL (bogus, too), refused, timeout, garbage.
+    Failed,
+}
+
+/// An MX record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mx {
+    /// Lower is tried first.
+    pub(super) preference: u16,
+    /// The exchanger; none for the root, the null MX of RFC 7505.
+    pub(super) exchange: Option<HostName>,
+}
+
+/// One attempt with one server. UDP is sent again twice within it.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// RFC 9715: what passes without fragments.
+const PAYLOAD: u16 = 1232;
+
+/// Asks the resolvers of the plan. Works inside a tokio runtime.
+#[derive(Clone)]
+pub(super) struct Resolver {
+    pool: NameServerPool<TokioRuntimeProvider>,
+    trust_ad: bool,
+}
+
+impl Resolver {
+    /// A resolver, or none if hickory cannot be set up.
+    pub(super) fn new(resolvers: &Resolvers) -> Option<Resolver> {
+        let mut options = ResolverOpts::default();
+        options.timeout = ATTEMPT;
+        options.attempts = 2;
+        options.edns_payload_len = PAYLOAD;
+        let context = Arc::new(PoolContext::new(options, TlsConfig::new().ok()?));
+        let servers = resolvers.addresses.iter().map(|&address| NameServerConfig::udp_and_tcp(address));
+        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
+        Some(Resolver { pool, trust_ad: resolvers.trust_ad })
+    }
+
+    /// MX records. Those whose exchange is not a host name are dropped; nothing can be done with them.
+    pub(super) async fn mx(&self, name: &HostName) -> Lookup<Mx> {
+        self.look_up(name, RecordType::MX, |data| {
+            let RData::MX(mx) = data else { return None };
+            let exchange = match mx.exchange.is_root() {
+                true => None,
+                false => Some(host_name(&mx.exchange)?),
+            };
+            Some(Mx { preference: mx.preference, exchange })
+        })
+        .await
+    }
+
+    /// The target of a CNAME record.
+    pub(super) async fn alias(&self, name: &HostName) -> Lookup<HostName> {
+        self.look_up(name, RecordType::CNAME, |data| match data {
+            RData::CNAME(target) => host_name(&target.0),
+            _ => None,
+        })
+        .await
+    }
+
+    /// A records.
+    pub(super) async fn ipv4(&self, name: &HostName) -> Lookup<IpAddr> {
+        self.look_up(name, RecordType::A, |data| match data {
+            RData::A(address) => Some(IpAddr::V4(Ipv4Addr::from(*address))),
+            _ => None,
+        })
+        .await
+    }
+
+    /// AAAA records.
+    pub(super) async fn ipv6(&self, name: &HostName) -> Lookup<IpAddr> {
+        self.look_up(name, RecordType::AAAA, |data| match data {
+            RData::AAAA(address) => Some(IpAddr::V6(Ipv6Addr::from(*address))),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn look_up<T>(
+        &self,
+        name: &HostName,
+        kind: RecordType,
+        pick: impl Fn(&RData) -> Option<T>,
+    ) -> Lookup<T> {
+        // The final dot makes it absolute: no search list.
+        let Ok(name) = Name::from_ascii(format!("{name}.")) else {
+            return Lookup::NoName;
+        };
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = true;
+        options.edns_payload_len = PAYLOAD;
+        options.recursion_desired = true;
+        let mut request = DnsRequest::from_query(Query::query(name, kind), options);
+        // RFC 6840 section 5.7: AD in the query asks for the answer's status without its signatures.
+        request.metadata.authentic_data = true;
+        match self.pool.send(request).first_answer().await {
+            Ok(response) => {
+                let records: Vec<T> =
+                    response.answers.iter().filter_map(|record| pick(&record.data)).collect();
+                if records.is_empty() {
+                    Lookup::NoData
+                } else if self.trust_ad && response.metadata.authentic_data {
+                    Lookup::Found(Answer::Secure(records))
+                } else {
+                    Lookup::Found(Answer::Insecure(records))
+                }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => match denial.response_code {
+                ResponseCode::NXDomain => Lookup::NoName,
+                ResponseCode::NoError => Lookup::NoData,
+                _ => Lookup::Failed,
+            },
+            Err(_) => Lookup::Failed,
+        }
+    }
+}
+
+fn host_name(name: &Name) -> Option<HostName> {
+    HostName::parse(name.to_ascii().as_bytes()).ok()
+}

@@ -1,0 +1,237 @@
+//! Which servers to try, in which order, at which addresses.
+//!
+//! Network child. The DNS phase of a delivery: one deadline, its own event loop, gone when it returns.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use rand::seq::SliceRandom;
+use tokio::task::JoinSet;
+
+use super::dns::{Lookup, Mx, Resolver};
+use crate::host::{Host, HostName};
+use crate::ipc::LookupFailure;
+use crate::plan::{Destination, OwnAddresses, Plan};
+
+/// A server to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchanger {
+    /// Its name; none for an address literal.
+    pub(super) name: Option<HostName>,
+    /// Where it may be reached, IPv6 and IPv4 in turn. At least one.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
+/// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones.
+const MOST_EXCHANGERS: usize = 16;
+const MOST_ADDRESSES: usize = 16;
+
+/// Finds the exchangers, best first.
+pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
+    match &plan.destination {
+        Destination::Relay(Host::Address(address)) => Ok(vec![at(*address)]),
+        Destination::Literal(address, own) if own.contain(*address) => Err(LookupFailure::OnlyOurselves),
+        Destination::Literal(address, _) => Ok(vec![at(*address)]),
+        Destination::Relay(Host::Name(relay)) => look_up(plan, async |resolver| {
+            let candidates = with_addresses(resolver, vec![(0, relay.clone())]).await;
+            // What the administrator wrote is not the recipient's fault: never a bounce.
+            candidates.map(in_order).map_err(|_| LookupFailure::Temporary)
+        }),
+        Destination::Exchangers(domain, own) => {
+            look_up(plan, async |resolver| of_domain(resolver, domain, own).await)
+        }
+    }
+}
+
+fn at(address: IpAddr) -> Exchanger {
+    Exchanger { name: None, addresses: vec![address] }
+}
+
+/// Runs look-ups under the one deadline, in an event loop that is gone afterwards.
+fn look_up(
+    plan: &Plan,
+    lookups: impl AsyncFnOnce(&Resolver) -> Result<Vec<Exchanger>, LookupFailure>,
+) -> Result<Vec<Exchanger>, LookupFailure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|_| LookupFailure::Temporary)?;
+    let within_deadline = async {
+        let resolver = Resolver::new(&plan.resolvers).ok_or(LookupFailure::Temporary)?;
+        let result = tokio::time::timeout(plan.timeouts.dns, lookups(&resolver)).await;
+        result.unwrap_or(Err(LookupFailure::Temporary))
+    };
+    runtime.block_on(within_deadline)
+}
+
+async fn of_domain(
+    resolver: &Resolver,
+    domain: &HostName,
+    own: &OwnAddresses,
+) -> Result<Vec<Exchanger>, LookupFailure> {
+    let names = match resolver.mx(domain).await {
+        Lookup::Found(answer) => order(answer.into_unverified())?,
+        // RFC 5321 section 5.1: without MX records the domain is its own exchanger.
+        Lookup::NoData => vec![(0, domain.clone())],
+        Lookup::NoName => return Err(LookupFailure::NoSuchDomain),
+        Lookup::Failed => {
+            return Err(match resolver.alias(domain).await {
+                Lookup::Found(_) => LookupFailure::AliasTemporary,
+                Lookup::NoData | Lookup::NoName | Lookup::Failed => LookupFailure::Temporary,
+            });
+        }
+    };
+    let better = better_than_own(with_addresses(resolver, names).await?, own);
+    if better.is_empty() { Err(LookupFailure::OnlyOurselves) } else { Ok(in_order(better)) }
+}
+
+/// An exchanger and its preference, lower is better.
+type Candidate = (u16, Exchanger);
+
+/// By preference, equal ones in random order (RFC 5321 section 5.1). A null MX counts only when it is the
+/// only record (RFC 7505 section 3).
+fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
+    if matches!(records.as_slice(), [Mx { exchange: None, .. }]) {
+        return Err(LookupFailure::NullMx);
+    }
+    records.shuffle(&mut rand::rng());
+    records.sort_by_key(|mx| mx.preference);
+    let mut names: Vec<(u16, HostName)> = Vec::new();
+    for mx in records {
+        if let Some(name) = mx.exchange
+            && names.iter().all(|(_, other)| *other != name)
+        {
+            names.push((mx.preference, name));
+        }
+    }
+    names.truncate(MOST_EXCHANGERS);
+    Ok(names)
+}
+
+/// Asks for all addresses at once. Exchangers without any are passed over; when none is left, a look-up
+/// that failed leaves hope, and denials do not.
+async fn with_addresses(
+    resolver: &Resolver,
+    names: Vec<(u16, HostName)>,
+) -> Result<Vec<Candidate>, LookupFailure> {
+    let mut lookups = JoinSet::new();
+    for (index, (_, name)) in names.iter().enumerate() {
+        let (v6, v4) = ((resolver.clone(), name.clone()), (resolver.clone(), name.clone()));
+        lookups.spawn(async move { (index, v6.0.ipv6(&v6.1).await) });
+        lookups.spawn(async move { (index, v4.0.ipv4(&v4.1).await) });
+    }
+    let mut found: Vec<Vec<IpAddr>> = vec![Vec::new(); names.len()];
+    let mut failed = false;
+    while let Some(result) = lookups.join_next().await {
+        let (index, lookup) = result.map_err(|_| LookupFailure::Temporary)?;
+        match lookup {
+            Lookup::Found(answer) => {
+                found.get_mut(index).ok_or(LookupFailure::Temporary)?.extend(answer.into_unverified());
+            }
+            Lookup::NoData | Lookup::NoName => {}
+            Lookup::Failed => failed = true,
+        }
+    }
+    let candidates: Vec<Candidate> = names
+        .into_iter()
+        .zip(found)
+        .filter(|(_, addresses)| !addresses.is_empty())
+        .map(|((preference, name), addresses)| {
+            (preference, Exchanger { name: Some(name), addresses: interleave(addresses) })
+        })
+        .collect();
+    match candidates.is_empty() {
+        false => Ok(candidates),
+        true if failed => Err(LookupFailure::Temporary),
+        true => Err(LookupFailure::NoAddress),
+    }
+}
+
+/// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly
+/// better than this machine stay (RFC 5321 section 5.1).
+fn better_than_own(mut candidates: Vec<Candidate>, own: &OwnAddresses) -> Vec<Candidate> {
+    let is_own = |exchanger: &Exchanger| exchanger.addresses.iter().any(|&address| own.contain(address));
+    let ours =
+        candidates.iter().filter(|(_, exchanger)| is_own(exchanger)).map(|&(preference, _)| preference).min();
+    if let Some(ours) = ours {
+        candidates.retain(|&(preference, _)| preference < ours);
+    }
+    candidates
+}
+
+fn in_order(candidates: Vec<Candidate>) -> Vec<Exchanger> {
+    candidates.into_iter().map(|(_, exchanger)| exchanger).collect()
+}
+
+/// IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4).
+fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+    let mut order = Vec::new();
+    loop {
+        let pair = [v6.next(), v4.next()];
+        if pair == [None, None] {
+            order.truncate(MOST_ADDRESSES);
+            return order;
+        }
+        order.extend(pair.into_iter().flatten());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mx(preference: u16, exchange: &str) -> Mx {
+        let exchange = (!exchange.is_empty()).then(|| HostName::parse(exchange.as_bytes()).unwrap());
+        Mx { preference, exchange }
+    }
+
+    fn ordered(records: &[Mx]) -> Result<Vec<String>, LookupFailure> {
+        order(records.to_vec()).map(|names| names.iter().map(|(_, name)| name.to_string()).collect())
+    }
+
+    #[test]
+    fn preference_decides_and_chance_among_equals() {
+        let records = [mx(20, "c.test"), mx(10, "a.test"), mx(10, "b.test"), mx(30, "a.test")];
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let names = ordered(&records).unwrap();
+            assert_eq!(names.len(), 3, "a name is tried once");
+            assert_eq!(names.get(2).map(String::as_str), Some("c.test"));
+            seen.insert(names);
+        }
+        // The chance of one order in 200 shuffles is 2 to the power of -199.
+        assert_eq!(seen.len(), 2);
+    }
+
+    #[test]
+    fn a_null_mx_counts_only_alone() {
+        assert_eq!(ordered(&[mx(0, "")]), Err(LookupFailure::NullMx));
+        assert_eq!(ordered(&[mx(0, ""), mx(10, "a.test")]), Ok(vec!["a.test".to_owned()]));
+    }
+
+    #[test]
+    fn the_best_sixteen_are_kept() {
+        let records: Vec<_> = (0..40).map(|n| mx(n, &format!("mx{n}.test"))).collect();
+        let names = ordered(&records).unwrap();
+        assert_eq!((names.len(), names[15].as_str()), (16, "mx15.test"));
+    }
+
+    #[test]
+    fn only_exchangers_better_than_this_machine_stay() {
+        let own = OwnAddresses::new(["192.0.2.20".parse().unwrap()]);
+        let candidate = |preference, address: &str| (preference, at(address.parse().unwrap()));
+        let (a, b, c) =
+            (candidate(10, "192.0.2.10"), candidate(20, "192.0.2.20"), candidate(20, "192.0.2.30"));
+        assert_eq!(better_than_own(vec![a.clone(), b.clone(), c.clone()], &own), vec![a.clone()]);
+        assert_eq!(better_than_own(vec![c.clone(), b], &own), vec![]);
+        assert_eq!(better_than_own(vec![a.clone(), c.clone()], &own), vec![a, c]);
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let parse =
+            |list: &[&str]| -> Vec<IpAddr> { list.iter().map(|text| text.parse().unwrap()).collect() };
+        let mixed = parse(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"]);
+        assert_eq!(interleave(mixed), parse(&["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]));
+    }
+}

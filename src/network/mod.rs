@@ -1,0 +1,40 @@
+//! The network child: confined, and the only process that meets the network.
+//!
+//! Inherits the plan; trusts nothing that comes from DNS or a server. Everything that happens is claimed
+//! to the monitor, which decides what it means. Enters the sandbox before the first byte from any network
+//! and never works without it.
+#![forbid(unsafe_code)]
+
+mod channel;
+mod connect;
+mod dns;
+mod exchangers;
+mod smtp;
+mod tls;
+
+use sandbox::ChildProfile;
+
+use crate::ipc::child_end::ChildEnd;
+use crate::ipc::{Claim, ConfinementStep, Reply, Request};
+use crate::plan::Plan;
+
+/// What the program runs in the network child; a [`crate::monitor::child::NetworkEntry`].
+pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
+    // Reads the system's openssl.cnf, which no file access allows later.
+    tls::load_configuration();
+    if let Err(error) = sandbox::confine_child(profile) {
+        monitor.claim(Claim::NotConfined(ConfinementStep(error.step().into())));
+        sandbox::leave(0);
+    }
+    match monitor.ask(Request::Begin) {
+        Reply::Begin => deliver(plan, &mut monitor),
+    }
+    sandbox::leave(0)
+}
+
+fn deliver(plan: &Plan, monitor: &mut ChildEnd) {
+    match exchangers::find(plan) {
+        Ok(exchangers) => smtp::walk::walk(plan, exchangers, monitor),
+        Err(failure) => monitor.claim(Claim::NotFound(failure)),
+    }
+}

@@ -1,0 +1,172 @@
+//! One dialogue with one server, from the greeting to QUIT. Network child.
+//!
+//! Says what the server answered; what that means for the message is the monitor's to decide. Each flight
+//! is one write. The server's octets are hostile throughout.
+#![forbid(unsafe_code)]
+
+use std::net::TcpStream;
+
+use super::body::{self, Unfinished};
+use super::replies::{NoReply, Replies, Reply};
+use crate::ipc::child_end::ChildEnd;
+use crate::ipc::server_reply::ReplyClass;
+use crate::ipc::{Claim, Server, Step, TlsFailure};
+use crate::network::channel::{Channel, Deadline};
+use crate::network::tls::client;
+use crate::plan::{Plan, TlsStart};
+
+/// How a dialogue left the delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing of the message is underway: another exchanger may do better.
+    Exchanger,
+    /// There is a verdict.
+    Nothing,
+}
+
+/// Speaks with `server` over `stream` and claims what happens.
+pub(super) fn speak(plan: &Plan, server: &Server, stream: TcpStream, monitor: &mut ChildEnd) -> Next {
+    let dialogue =
+        Dialogue { plan, server, monitor, channel: Channel::Plain(stream), replies: Replies::default() };
+    dialogue.run().unwrap_or_else(|next| next)
+}
+
+struct Dialogue<'a> {
+    plan: &'a Plan,
+    server: &'a Server,
+    monitor: &'a mut ChildEnd,
+    channel: Channel,
+    replies: Replies,
+}
+
+impl Dialogue<'_> {
+    fn run(mut self) -> Result<Next, Next> {
+        if self.plan.tls_start == TlsStart::Implicit {
+            self = self.start_tls()?;
+        }
+        let greeting = self.answer(Step::Greeting)?;
+        if greeting.text.code().value() != 220 {
+            return Ok(self.quit(Next::Exchanger));
+        }
+        let (mut this, hello) = self.hello()?;
+        if hello.offers(b"STARTTLS") && matches!(this.channel, Channel::Plain(_)) {
+            this.write(b"STARTTLS\r\n", Step::Ehlo)?;
+            // Refused: RFC 7435, in clear is better than not at all.
+            if this.read(Step::Ehlo)?.text.code().value() == 220 {
+                (this, _) = this.start_tls()?.hello()?;
+            }
+        }
+        this.transaction()
+    }
+
+    /// EHLO, or HELO for a server that does not know it.
+    fn hello(mut self) -> Result<(Self, Reply), Next> {
+        for (step, verb) in [(Step::Ehlo, "EHLO"), (Step::Helo, "HELO")] {
+            let reply = self.exchange(step, format!("{verb} {}\r\n", self.plan.helo).as_bytes())?;
+            if reply.text.code().value() == 250 {
+                return Ok((self, reply));
+            }
+            if reply.text.class() != ReplyClass::Permanent {
+                break;
+            }
+        }
+        Err(self.quit(Next::Exchanger))
+    }
+
+    /// The handshake. Forgets everything from before it; anything that came with the reply to STARTTLS was
+    /// put there by somebody without the key (CVE-2011-0411 and its kin).
+    fn start_tls(self) -> Result<Self, Next> {
+        let Dialogue { plan, server, monitor, channel, replies } = self;
+        let Channel::Plain(stream) = channel else {
+            return Err(Next::Exchanger);
+        };
+        let deadline = Deadline::after(plan.timeouts.remote);
+        let result = match replies.is_empty() {
+            true => client::handshake(stream, server.name.as_ref(), deadline),
+            false => Err(TlsFailure::Handshake),
+        };
+        match result {
+            Ok(stream) => {
+                monitor.claim(Claim::TlsEstablished);
+                Ok(Dialogue {
+                    plan,
+                    server,
+                    monitor,
+                    channel: Channel::Tls(stream),
+                    replies: Replies::default(),
+                })
+            }
+            Err(failure) => {
+                monitor.claim(Claim::TlsFailed(failure));
+                Err(Next::Exchanger)
+            }
+        }
+    }
+
+    fn transaction(mut self) -> Result<Next, Next> {
+        let mail = [b"MAIL FROM:<", self.plan.sender.as_bytes(), b">\r\n"].concat();
+        if self.exchange(Step::Mail, &mail)?.text.class() != ReplyClass::Completed {
+            return Ok(self.quit(Next::Nothing));
+        }
+        let mut accepted = false;
+        for recipient in &self.plan.recipients {
+            let rcpt = [b"RCPT TO:<", recipient.as_bytes(), b">\r\n"].concat();
+            accepted |= self.exchange(Step::Rcpt, &rcpt)?.text.class() == ReplyClass::Completed;
+        }
+        if !accepted || self.exchange(Step::Data, b"DATA\r\n")?.text.code().value() != 354 {
+            return Ok(self.quit(Next::Nothing));
+        }
+        match body::send(self.plan, &mut self.channel, self.monitor) {
+            Ok(()) => {
+                self.answer(Step::EndOfData)?;
+                Ok(self.quit(Next::Nothing))
+            }
+            Err(Unfinished::Lost) => Ok(self.failed(NoReply::Lost, Step::EndOfData)),
+            // No QUIT: within the data it would be text. The connection just ends, unfinished.
+            Err(Unfinished::Message(fault)) => {
+                self.monitor.claim(Claim::MessageFault(fault));
+                Ok(Next::Nothing)
+            }
+        }
+    }
+
+    /// Sends a command and claims its answer.
+    fn exchange(&mut self, step: Step, command: &[u8]) -> Result<Reply, Next> {
+        self.write(command, step)?;
+        self.answer(step)
+    }
+
+    /// Reads an answer and claims it.
+    fn answer(&mut self, step: Step) -> Result<Reply, Next> {
+        let reply = self.read(step)?;
+        self.monitor.claim(Claim::Replied(step, reply.text.clone()));
+        Ok(reply)
+    }
+
+    fn write(&mut self, command: &[u8], step: Step) -> Result<(), Next> {
+        let deadline = Deadline::after(self.plan.timeouts.remote);
+        self.channel.write_all(command, deadline).map_err(|_| self.failed(NoReply::Lost, step))
+    }
+
+    fn read(&mut self, step: Step) -> Result<Reply, Next> {
+        let deadline = Deadline::after(self.plan.timeouts.remote);
+        self.replies.next(&mut self.channel, deadline).map_err(|why| self.failed(why, step))
+    }
+
+    fn failed(&mut self, why: NoReply, step: Step) -> Next {
+        self.monitor.claim(match why {
+            NoReply::Lost => Claim::Lost,
+            NoReply::NotSmtp => Claim::NotSmtp,
+        });
+        match step {
+            Step::Greeting | Step::Ehlo | Step::Helo | Step::Mail => Next::Exchanger,
+            Step::Rcpt | Step::Data | Step::EndOfData => Next::Nothing,
+        }
+    }
+
+    /// Says goodbye without waiting for the answer.
+    fn quit(self, next: Next) -> Next {
+        self.channel.farewell(b"QUIT\r\n");
+        next
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads the server's replies (RFC 5321 section 4.2). Network child.
+//!
+//! Every octet is the server's, and the limits are ours: a line of at most 4096 octets, 512 lines, 64 KiB
+//! in all, one deadline for the whole reply, every line with the code of the first.
+#![forbid(unsafe_code)]
+
+use memchr::memchr;
+
+use crate::ipc::server_reply::{ReplyCode, ReplyText, is_line_of};
+use crate::network::channel::{Channel, Deadline};
+
+const LONGEST_LINE: usize = 4096;
+const MOST_LINES: usize = 512;
+const MOST_OCTETS: usize = 64 * 1024;
+
+/// Why there is no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoReply {
+    /// The connection ended or the deadline passed.
+    Lost,
+    /// What came is not a reply.
+    NotSmtp,
+}
+
+/// A whole reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// What the monitor is told.
+    pub(super) text: ReplyText,
+    /// All lines without their ends: what extensions are read from.
+    lines: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether an EHLO reply offers the extension `keyword` (RFC 5321 section 4.1.1.1). The first line is
+    /// the server's name.
+    pub(super) fn offers(&self, keyword: &[u8]) -> bool {
+        self.lines.split(|&octet| octet == b'\n').skip(1).any(|line| {
+            let mut words = line.get(4..).unwrap_or_default().split(|octet| octet.is_ascii_whitespace());
+            words.next().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
+        })
+    }
+}
+
+/// The replies of one connection. What has arrived beyond the last one waits here.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    pending: Vec<u8>,
+}
+
+impl Replies {
+    /// Whether nothing has arrived beyond the last reply.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The next reply.
+    pub(super) fn next(&mut self, channel: &mut Channel, deadline: Deadline) -> Result<Reply, NoReply> {
+        let mut parser = Parser::default();
+        loop {
+            if let Some(reply) = parser.feed(&mut self.pending)? {
+                return Ok(reply);
+            }
+            let mut chunk = [0; 4096];
+            let count = channel.read(&mut chunk, deadline).map_err(|_| NoReply::Lost)?;
+            self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        }
+    }
+}
+
+/// One reply in the making.
+#[derive(Debug, Default)]
+struct Parser {
+    lines: Vec<u8>,
+    count: usize,
+}
+
+impl Parser {
+    /// Takes whole lines off `pending` until the reply is complete.
+    fn feed(&mut self, pending: &mut Vec<u8>) -> Result<Option<Reply>, NoReply> {
+        let mut taken = 0;
+        let result = loop {
+            let rest = pending.get(taken..).unwrap_or_default();
+            match memchr(b'\n', rest) {
+                Some(end) if end >= LONGEST_LINE => break Err(NoReply::NotSmtp),
+                Some(end) => {
+                    let line = rest.get(..end).unwrap_or_default();
+                    taken = taken.saturating_add(end).saturating_add(1);
+                    match self.line(line.strip_suffix(b"\r").unwrap_or(line)) {
+                        Ok(None) => {}
+                        other => break other,
+                    }
+                }
+                None if rest.len() >= LONGEST_LINE => break Err(NoReply::NotSmtp),
+                // What is no reply need not be waited for to its end: an SSH banner, an HTTP server.
+                None if !could_start_a_line(rest) => break Err(NoReply::NotSmtp),
+                None => break Ok(None),
+            }
+        };
+        pending.drain(..taken);
+        result
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, NoReply> {
+        let code = match ReplyCode::parse(&self.lines) {
+            Some(first) => first,
+            None => ReplyCode::parse(line).ok_or(NoReply::NotSmtp)?,
+        };
+        if !is_line_of(code, line) {
+            return Err(NoReply::NotSmtp);
+        }
+        self.count = self.count.saturating_add(1);
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+        if self.count > MOST_LINES || self.lines.len() > MOST_OCTETS {
+            return Err(NoReply::NotSmtp);
+        }
+        if line.get(3) == Some(&b'-') {
+            return Ok(None);
+        }
+        let lines = std::mem::take(&mut self.lines);
+        let text = ReplyText::truncated(&lines).map_err(|_| NoReply::NotSmtp)?;
+        Ok(Some(Reply { text, lines }))
+    }
+}
+
+/// Whether a line that has only begun may become a reply line.
+fn could_start_a_line(start: &[u8]) -> bool {
+    start.iter().take(3).all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses `octets` as they arrive in pieces of `size`; the reply, and what is left over.
+    fn parse(octets: &[u8], size: usize) -> Result<Option<(Reply, Vec<u8>)>, NoReply> {
+        let (mut parser, mut pending) = (Parser::default(), Vec::new());
+        let mut pieces = octets.chunks(size);
+        while let Some(piece) = pieces.next() {
+            pending.extend_from_slice(piece);
+            if let Some(reply) = parser.feed(&mut pending)? {
+                pending.extend(pieces.flatten());
+                return Ok(Some((reply, pending)));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn replies_are_read_however_they_are_cut() {
+        let octets = b"250-mx.test\r\n250-SIZE 100\n250 ok\r\n354 go\r\n";
+        for size in 1..=octets.len() {
+            let (reply, left) = parse(octets, size).unwrap().unwrap();
+            assert_eq!(reply.text.as_bytes(), b"250-mx.test\n250-SIZE 100\n250 ok\n");
+            assert_eq!(left, b"354 go\r\n");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_reply_is_refused() {
+        for bad in [
+            &b"SSH-2.0-x\r\n"[..],
+            b"HTTP/1.1 400\r\n",
+            b"\r\n",
+            b"25 x\r\n",
+            b"250x\r\n",
+            b"650 x\r\n",
+            b"250-a\r\n251 b\r\n",
+            b"250-a\r\nb\r\n",
+            b"250\ta\r\n",
+            b"\x16\x03\x01",
+            b"S",
+        ] {
+            assert_eq!(parse(bad, 1), Err(NoReply::NotSmtp), "{}", bad.escape_ascii());
+        }
+        assert_eq!(parse(b"25", 1), Ok(None));
+    }
+
+    #[test]
+    fn lines_and_replies_have_their_limits() {
+        let line = |length: usize| [&b"250-"[..], &vec![b'x'; length - 5], b"\n"].concat();
+        let within = [line(LONGEST_LINE), b"250 ok\n".to_vec()].concat();
+        assert!(parse(&within, 1000).unwrap().is_some());
+        let over = [line(LONGEST_LINE + 1), b"250 ok\n".to_vec()].concat();
+        assert_eq!(parse(&over, 1000), Err(NoReply::NotSmtp));
+        assert_eq!(parse(&vec![b'2'; LONGEST_LINE], 1000), Err(NoReply::NotSmtp), "a line without end");
+        assert!(
+            parse(&[b"250-\n".repeat(MOST_LINES - 1), b"250 ok\n".to_vec()].concat(), 1000)
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(parse(&b"250-\n".repeat(MOST_LINES + 1), 1000), Err(NoReply::NotSmtp), "too many lines");
+        assert_eq!(parse(&line(1000).repeat(66), 1000), Err(NoReply::NotSmtp), "too many octets");
+    }
+
+    #[test]
+    fn extensions_are_words_after_the_first_line() {
+        let octets = b"250-starttls.test STARTTLS\r\n250-SIZE 10\r\n250-X-StartTLS\r\n250 StartTLS\r\n";
+        let (reply, _) = parse(octets, 100).unwrap().unwrap();
+        assert!(reply.offers(b"STARTTLS") && reply.offers(b"SIZE"));
+        assert!(!reply.offers(b"10") && !reply.offers(b"start"));
+        let (reply, _) = parse(b"250 STARTTLS\r\n", 100).unwrap().unwrap();
+        assert!(!reply.offers(b"STARTTLS"), "the first line is a name");
+    }
+}

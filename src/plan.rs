@@ -1,0 +1,137 @@
+//! The plan: all that the network child is told, as plain data.
+//!
+//! Made by the monitor from arguments and control files before the fork, inherited by the child, changed
+//! by nobody. Holds no secret.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::envelope::Path;
+use crate::host::{Host, HostName};
+
+/// One delivery, decided as far as it can be without the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where to connect.
+    pub destination: Destination,
+    /// The TCP port.
+    pub port: u16,
+    /// Whether TLS starts with the connection, before the greeting, or by STARTTLS.
+    pub tls_start: TlsStart,
+    /// What EHLO and HELO say (`helohost` or `me`).
+    pub helo: HostName,
+    /// The envelope sender.
+    pub sender: Path,
+    /// The envelope recipients, in argument order, at least one.
+    pub recipients: Vec<Path>,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// Whom to ask for names.
+    pub resolvers: Resolvers,
+}
+
+/// How the server is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The mail exchangers of the host argument. Those that are this machine, and those that are no better,
+    /// are left out.
+    Exchangers(HostName, OwnAddresses),
+    /// The host argument is an address: no look-up at all. It may not be one of ours.
+    Literal(IpAddr, OwnAddresses),
+    /// The one host that a control file names: no MX look-up, and no question whether it is this machine.
+    Relay(Host),
+}
+
+/// The addresses of this machine's interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnAddresses(Vec<IpAddr>);
+
+impl OwnAddresses {
+    /// From the interfaces' addresses.
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> OwnAddresses {
+        OwnAddresses(addresses.into_iter().map(|address| address.to_canonical()).collect())
+    }
+
+    /// Whether a connection to `address` would reach this machine: an interface's address, loopback, the
+    /// unspecified address, and the IPv4-mapped forms of these.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback() || address.is_unspecified() || self.0.contains(&address)
+    }
+}
+
+/// When TLS starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsStart {
+    /// By STARTTLS when the server offers it.
+    StartTls,
+    /// With the first byte (RFC 8314 section 3: implicit TLS).
+    Implicit,
+}
+
+/// The deadlines of each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// One connection attempt (`timeoutconnect`).
+    pub connect: Duration,
+    /// One whole reply of the server, or the sending of one buffer (`timeoutremote`).
+    pub remote: Duration,
+    /// All DNS look-ups together.
+    pub dns: Duration,
+}
+
+impl Timeouts {
+    /// The longest that any one step may take.
+    pub fn longest(&self) -> Duration {
+        self.connect.max(self.remote).max(self.dns)
+    }
+}
+
+/// The recursive resolvers, in order of preference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolvers {
+    /// At most three.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the AD bit of their answers counts: every one of them is on a loopback address, or the
+    /// administrator vouches for them (`options trust-ad`, resolv.conf(5)).
+    pub trust_ad: bool,
+}
+
+/// The port that resolvers listen on.
+pub const DNS_PORT: u16 = 53;
+
+impl Plan {
+    /// The TCP ports that the child has reason to connect to: the server's, and the DNS's for answers
+    /// that do not fit a datagram.
+    pub fn connect_ports(&self) -> Vec<u16> {
+        vec![self.port, DNS_PORT]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_in_every_form() {
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = OwnAddresses::new(["192.0.2.1", "2001:db8::1"].map(parse));
+        for ours in [
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+            "2001:db8::1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(own.contain(parse(ours)), "{ours}");
+        }
+        for other in ["192.0.2.2", "2001:db8::2", "::2"] {
+            assert!(!own.contain(parse(other)), "{other}");
+        }
+    }
+}

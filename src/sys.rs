@@ -1,0 +1,130 @@
+//! The system calls that have no safe wrapper. Both processes.
+//!
+//! Trusts nothing and decides nothing: each function is one call. The rest of the program is free of
+//! `unsafe`, but for the FFI of `network/tls`.
+#![expect(unsafe_code, reason = "system calls without a safe wrapper; one per function")]
+
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::unistd::ForkResult;
+
+/// fork(2). The caller has one thread; see [`crate::startup::single_threaded`].
+pub(crate) fn fork() -> Result<ForkResult, Errno> {
+    // SAFETY: fork may be called at any time; only what a child of a *multithreaded* process does
+    // afterwards is restricted, and the caller has checked that there is one thread.
+    unsafe { nix::unistd::fork() }
+}
+
+/// close_range(2) from `first` to the last descriptor there is.
+pub(crate) fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: close_range touches no memory. It invalidates descriptors; callers run it before any
+    // owner of a descriptor from `first` on exists, or in the child, which uses none of them again.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    Errno::result(result).map(drop)
+}
+
+/// sigaction(2): the default action for `signal`.
+pub(crate) fn default_action(signal: Signal) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: sigaction is unsafe for handlers that run code; SIG_DFL runs none.
+    unsafe { nix::sys::signal::sigaction(signal, &action) }.map(drop)
+}
+
+/// sigaction(2): `signal` is ignored.
+pub(crate) fn ignore(signal: Signal) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: sigaction is unsafe for handlers that run code; SIG_IGN runs none.
+    unsafe { nix::sys::signal::sigaction(signal, &action) }.map(drop)
+}
+
+/// clearenv(3): no environment variable is left.
+pub(crate) fn clear_environment() -> Result<(), Errno> {
+    // SAFETY: clearenv races with other threads that read the environment; there is one thread.
+    match unsafe { libc::clearenv() } {
+        0 => Ok(()),
+        _ => Err(Errno::ENOMEM),
+    }
+}
+
+/// getauxval(3) of AT_SECURE: whether the kernel gave this process more than its caller has
+/// (set-user-ID, set-group-ID or file capabilities).
+pub(crate) fn is_privileged_exec() -> bool {
+    // SAFETY: getauxval reads the auxiliary vector, which is there for the life of the process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+
+    use super::*;
+
+    #[test]
+    fn a_forked_child_leaves_with_the_status_it_names() {
+        match fork().unwrap() {
+            ForkResult::Child => sandbox::leave(7),
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 7));
+            }
+        }
+    }
+
+    #[test]
+    fn close_from_leaves_only_the_descriptors_below() {
+        match fork().unwrap() {
+            ForkResult::Child => {
+                let closed = close_from(3).is_ok();
+                // The lowest free descriptor is what the next open gets.
+                let next = nix::fcntl::open(
+                    c"/dev/null",
+                    nix::fcntl::OFlag::O_RDONLY,
+                    nix::sys::stat::Mode::empty(),
+                );
+                let is_three = next.is_ok_and(|fd| std::os::fd::AsRawFd::as_raw_fd(&fd) == 3);
+                sandbox::leave(if closed && is_three { 0 } else { 1 })
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn an_ignored_signal_is_survived_and_a_default_one_is_not() {
+        match fork().unwrap() {
+            ForkResult::Child => {
+                let ignored = ignore(Signal::SIGTERM).is_ok();
+                let survived = nix::sys::signal::raise(Signal::SIGTERM).is_ok();
+                let reset = default_action(Signal::SIGTERM).is_ok();
+                if ignored && survived && reset {
+                    let _ = nix::sys::signal::raise(Signal::SIGTERM);
+                }
+                sandbox::leave(1)
+            }
+            ForkResult::Parent { child } => {
+                let died = WaitStatus::Signaled(child, Signal::SIGTERM, false);
+                assert_eq!(waitpid(child, None).unwrap(), died);
+            }
+        }
+    }
+
+    #[test]
+    fn clear_environment_leaves_nothing() {
+        match fork().unwrap() {
+            ForkResult::Child => {
+                let cleared = clear_environment().is_ok();
+                sandbox::leave(if cleared && std::env::vars_os().next().is_none() { 0 } else { 1 })
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordinary_exec_is_not_privileged() {
+        assert!(!is_privileged_exec());
+    }
+}

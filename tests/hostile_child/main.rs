@@ -1,0 +1,170 @@
+//! A network child that lies, floods, dies or goes silent: always one well-formed temporary failure,
+//! unless the message may already have been delivered or has been.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::exit,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    reason = "test support: a failed step must stop the test with its cause"
+)]
+
+mod program;
+
+use libtest_mimic::{Arguments, Trial};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use world::{Delivery, Letter, Outcome, Running, World, in_world_named};
+
+const DIED: &str = "ZThe network process ended without a result. (#4.3.0)\n";
+const LIED: &str = "ZThe network process broke its protocol and was stopped. (#4.3.0)\n";
+const DUPLICATE: &str = "ZConnected to 192.0.2.1 but connection died. Possible duplicate! (#4.4.2)\n";
+
+type Test = (&'static str, fn(&World));
+
+const TESTS: &[Test] = &[
+    ("broken_frames_end_the_child", broken_frames_end_the_child),
+    ("claims_out_of_order_end_the_child", claims_out_of_order_end_the_child),
+    (
+        "a_child_that_ends_without_a_result_is_a_temporary_failure",
+        a_child_that_ends_without_a_result_is_a_temporary_failure,
+    ),
+    ("after_the_end_of_data_the_message_may_be_there", after_the_end_of_data_the_message_may_be_there),
+    ("a_verdict_stands_whatever_the_child_does_next", a_verdict_stands_whatever_the_child_does_next),
+    ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
+    ("a_silent_or_stopped_child_is_killed", a_silent_or_stopped_child_is_killed),
+    ("a_panic_in_the_monitor_is_a_temporary_failure", a_panic_in_the_monitor_is_a_temporary_failure),
+    ("a_killed_monitor_takes_the_child_along", a_killed_monitor_takes_the_child_along),
+];
+
+fn main() {
+    program::run_if_called();
+    let trial = |&(name, body): &Test| {
+        Trial::test(name, move || {
+            in_world_named(name, |world| body(world));
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&Arguments::from_args(), TESTS.iter().map(trial).collect()).exit()
+}
+
+fn start(world: &World, script: &str) -> Running {
+    world.control("me", "client.example.test\n");
+    Delivery::new(std::env::current_exe().unwrap())
+        .host(format!("{}{script}", program::PREFIX))
+        .sender("a@sender.test")
+        .recipient("b@example.test")
+        .start()
+}
+
+fn deliver(world: &World, script: &str) -> Outcome {
+    start(world, script).wait()
+}
+
+/// Each script must leave exactly this one report.
+fn all_print(world: &World, scripts: &[&str], report: &str) {
+    for script in scripts {
+        println!("script {script}");
+        let outcome = deliver(world, script);
+        outcome.assert_reports(&[report]);
+        assert_eq!(outcome.belief().letter, Letter::Z);
+    }
+}
+
+fn broken_frames_end_the_child(world: &World) {
+    let scripts = [
+        "empty-frame",
+        "giant-frame",
+        "giant-frame-with-content",
+        "unknown-message",
+        "trailing-octets",
+        "text",
+    ];
+    all_print(world, &scripts, LIED);
+}
+
+fn claims_out_of_order_end_the_child(world: &World) {
+    let scripts = [
+        "no-request",
+        "begin-twice",
+        "success-without-steps",
+        "success-without-recipient",
+        "too-many-recipients",
+        "no-such-step",
+        "not-found-after-connecting",
+        "forged-reply",
+        "progress-flood",
+    ];
+    all_print(world, &scripts, LIED);
+}
+
+fn a_child_that_ends_without_a_result_is_a_temporary_failure(world: &World) {
+    let scripts = [
+        "truncated-frame",
+        "truncated-length",
+        "exit-0",
+        "exit-100",
+        "exit-111",
+        "killed",
+        "crash",
+        "panic",
+        "abort",
+        "sandbox-violation",
+        "closed-pipe",
+    ];
+    all_print(world, &scripts, DIED);
+}
+
+fn after_the_end_of_data_the_message_may_be_there(world: &World) {
+    all_print(world, &["killed-after-end-of-data", "lie-after-end-of-data"], DUPLICATE);
+}
+
+fn a_verdict_stands_whatever_the_child_does_next(world: &World) {
+    for script in ["silence-after-success", "chatter-after-success"] {
+        let success = "K192.0.2.1 accepted message.\nRemote host said: 250 ok\n";
+        deliver(world, script).assert_reports(&["r", success]);
+    }
+}
+
+fn a_lie_about_a_refused_recipient_is_no_success(world: &World) {
+    let outcome = deliver(world, "success-with-refused-recipient");
+    let refusal = "Remote host said: 399 what\n";
+    outcome.assert_reports(&[
+        format!("s192.0.2.1 does not like recipient.\n{refusal}"),
+        format!("ZGiving up on 192.0.2.1.\n{refusal}"),
+    ]);
+}
+
+fn a_silent_or_stopped_child_is_killed(world: &World) {
+    world.control("timeoutconnect", "1\n");
+    world.control("timeoutremote", "1\n");
+    let running = ["silence", "stopped"].map(|script| start(world, script));
+    let children = running.each_ref().map(Running::child_pid);
+    for running in running {
+        let silent = "ZThe network process was silent for too long and was stopped. (#4.3.0)\n";
+        running.wait().assert_reports(&[silent]);
+    }
+    for child in children {
+        assert!(!exists(child), "the child outlived its monitor");
+    }
+}
+
+fn a_panic_in_the_monitor_is_a_temporary_failure(world: &World) {
+    deliver(world, "panicking-monitor").assert_reports(&["ZInternal error in qmail-remote. (#4.3.0)\n"]);
+}
+
+fn a_killed_monitor_takes_the_child_along(world: &World) {
+    let running = start(world, "silence");
+    let child = running.child_pid();
+    running.kill(Signal::SIGKILL);
+    let outcome = running.wait();
+    assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (0, 0));
+    assert_eq!(outcome.belief().letter, Letter::Z);
+    // This script is not confined and has not asked for the signal; what it has is the end of its pipe.
+    let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
+}
+
+fn exists(process: Pid) -> bool {
+    nix::sys::signal::kill(process, None).is_ok()
+}

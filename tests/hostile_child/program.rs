@@ -1,0 +1,175 @@
+//! The program with its network child replaced: what an attacker who owns that process may try.
+//!
+//! The host argument names the script. The monitor is the real one; scripts run unconfined, which is more
+//! than an attacker has.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+
+use nix::sys::signal::{Signal, raise};
+use qmail_remote::host::HostName;
+use qmail_remote::ipc::child_end::ChildEnd;
+use qmail_remote::ipc::frame::encode;
+use qmail_remote::ipc::server_reply::ReplyText;
+use qmail_remote::ipc::{Claim, ConfinementStep, Message, Request, Server, Step};
+use qmail_remote::plan::{Destination, Plan};
+use sandbox::ChildProfile;
+
+/// Hosts that name a script, and nothing that a test runner says, start with this.
+pub(crate) const PREFIX: &str = "script-";
+
+/// Runs as the program when the arguments are a delivery's.
+pub(crate) fn run_if_called() {
+    match std::env::args().nth(1) {
+        Some(host) if host == "script-panicking-monitor" => {
+            qmail_remote::startup::hygiene().unwrap();
+            panic!("as told");
+        }
+        Some(host) if host.starts_with(PREFIX) => qmail_remote::run(attack),
+        _ => {}
+    }
+}
+
+/// The write end of the message pipe, as the child's descriptors are laid out.
+fn message_pipe() -> File {
+    OpenOptions::new().write(true).open("/proc/self/fd/4").unwrap()
+}
+
+fn begin() -> Message {
+    Message::Request(Request::Begin)
+}
+
+fn claim(claim: Claim) -> Message {
+    Message::Claim(claim)
+}
+
+fn connected() -> Message {
+    let name = HostName::parse(b"mx.example.test").unwrap();
+    claim(Claim::Connected(Server { name: Some(name), address: [192, 0, 2, 1].into() }))
+}
+
+fn replied(step: Step, text: &str) -> Message {
+    claim(Claim::Replied(step, ReplyText::try_from(format!("{text}\n").into_bytes()).unwrap()))
+}
+
+/// All that a delivery to one recipient takes, up to the claim that the end of data is sent.
+fn up_to_end_of_data() -> Vec<Message> {
+    vec![
+        begin(),
+        connected(),
+        replied(Step::Greeting, "220 mx"),
+        replied(Step::Ehlo, "250 mx"),
+        replied(Step::Mail, "250 ok"),
+        replied(Step::Rcpt, "250 ok"),
+        replied(Step::Data, "354 go"),
+        claim(Claim::EndOfData),
+    ]
+}
+
+fn frames(messages: &[Message]) -> Vec<u8> {
+    messages.iter().flat_map(|message| encode(message).unwrap()).collect()
+}
+
+fn attack(plan: &Plan, profile: &ChildProfile, monitor: ChildEnd) -> ! {
+    let Destination::Exchangers(script, _) = &plan.destination else { panic!("no script") };
+    // A flood may outlast the monitor's patience: that ends the script, too.
+    let send = |bytes: &[u8]| {
+        if message_pipe().write_all(bytes).is_err() {
+            std::process::exit(1);
+        }
+    };
+    let send_all = |messages: &[Message]| send(&frames(messages));
+    let whole = frames(&[begin()]);
+    let with_end = |rest: &[Message]| [&up_to_end_of_data()[..], rest].concat();
+    match script.as_str().trim_start_matches(PREFIX) {
+        // Frames.
+        "truncated-frame" => {
+            send(whole.split_last().unwrap().1);
+            std::process::exit(0);
+        }
+        "truncated-length" => {
+            send(&[7, 0]);
+            std::process::exit(0);
+        }
+        "empty-frame" => send(&[0, 0, 0, 0]),
+        "giant-frame" => send(&[255, 255, 255, 127]),
+        "giant-frame-with-content" => send(&[&[255, 255, 255, 127][..], &vec![b'x'; 1 << 20]].concat()),
+        "unknown-message" => send(&[2, 0, 0, 0, 7, 0]),
+        "trailing-octets" => send(&[3, 0, 0, 0, 0, 0, 0]),
+        "text" => send(b"Kdelivered, trust me\n\0"),
+        // Claims that are not permitted.
+        "no-request" => send_all(&[connected()]),
+        "begin-twice" => send_all(&[begin(), begin()]),
+        "success-without-steps" => send_all(&[begin(), replied(Step::EndOfData, "250 ok")]),
+        "success-without-recipient" => {
+            let mut steps = with_end(&[replied(Step::EndOfData, "250 ok")]);
+            steps.retain(|step| *step != replied(Step::Rcpt, "250 ok"));
+            send_all(&steps);
+        }
+        "success-with-refused-recipient" => {
+            let mut steps = with_end(&[replied(Step::EndOfData, "250 ok")]);
+            steps[5] = replied(Step::Rcpt, "399 what");
+            send_all(&steps);
+        }
+        "too-many-recipients" => {
+            let recipients = vec![replied(Step::Rcpt, "250 ok"); 1000];
+            send_all(&[&up_to_end_of_data()[..5], &recipients].concat());
+        }
+        "no-such-step" => send_all(&[claim(Claim::NotConfined(ConfinementStep(255)))]),
+        "not-found-after-connecting" => {
+            send_all(&[
+                begin(),
+                connected(),
+                claim(Claim::NotFound(qmail_remote::ipc::LookupFailure::NoSuchDomain)),
+            ]);
+        }
+        "forged-reply" => {
+            // A reply text that would end the report and start another.
+            let mut frame = encode(&replied(Step::Greeting, "554 x\n554 forged")).unwrap();
+            let at = frame.windows(3).rposition(|window| window == b"554").unwrap();
+            frame[at..at + 3].copy_from_slice(b"\0Kx");
+            send(&[frames(&[begin(), connected()]), frame].concat());
+        }
+        "progress-flood" => {
+            send_all(&[begin()]);
+            for _ in 0..1000 {
+                send_all(&vec![claim(Claim::Progress); 100]);
+            }
+            send_all(&[begin()]);
+        }
+        // Ends.
+        "exit-0" => std::process::exit(0),
+        "exit-100" => std::process::exit(100),
+        "exit-111" => std::process::exit(111),
+        "killed" => raise(Signal::SIGKILL).unwrap(),
+        "crash" => raise(Signal::SIGILL).unwrap(),
+        "stopped" => raise(Signal::SIGSTOP).unwrap(),
+        "panic" => panic!("as told"),
+        "abort" => std::process::abort(),
+        "sandbox-violation" => {
+            sandbox::confine_child(profile).unwrap();
+            let _ = File::open("/etc/passwd");
+        }
+        "closed-pipe" => drop(monitor),
+        "silence" => {}
+        "killed-after-end-of-data" => {
+            send_all(&up_to_end_of_data());
+            raise(Signal::SIGKILL).unwrap();
+        }
+        "lie-after-end-of-data" => send_all(&with_end(&[begin()])),
+        "silence-after-success" => {
+            send_all(&with_end(&[replied(Step::EndOfData, "250 ok")]));
+        }
+        "chatter-after-success" => {
+            send_all(&with_end(&[replied(Step::EndOfData, "250 ok")]));
+            loop {
+                send(b"Kmore\0");
+            }
+        }
+        other => panic!("no script called {other}"),
+    }
+    // Whoever has not ended by now waits to be ended.
+    loop {
+        std::thread::park();
+    }
+}

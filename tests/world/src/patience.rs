@@ -1,0 +1,23 @@
+//! The one place that waits by polling, for things that send no event: a daemon's socket, a process's
+//! child. A test never depends on how long it took, only on whether it came.
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take before the test stops: generous, for loaded machines.
+pub const LONG_ENOUGH: Duration = Duration::from_secs(60);
+
+/// Asks `ready` until it answers, and returns the answer; `None` once [`LONG_ENOUGH`] has passed.
+pub fn until<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    let mut nap = Duration::from_millis(1);
+    loop {
+        if let Some(answer) = ready() {
+            return Some(answer);
+        }
+        if start.elapsed() > LONG_ENOUGH {
+            return None;
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,78 @@
+//! A delivery under way: its processes, signals to it, and its end.
+
+use std::fs;
+use std::process::Child;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::outcome::Outcome;
+use crate::patience;
+
+/// A delivery under way; killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Taken by `wait` alone.
+    child: Option<Child>,
+}
+
+impl Running {
+    pub(crate) fn of(child: Child) -> Running {
+        Running { child: Some(child) }
+    }
+
+    /// The process started: the monitor.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        let child = self.child.as_ref().expect("present until waited for");
+        Pid::from_raw(i32::try_from(child.id()).expect("process id"))
+    }
+
+    /// The monitor's first child, once there is one: the network process.
+    #[must_use]
+    pub fn child_pid(&self) -> Pid {
+        let parent = self.pid();
+        patience::until(|| children_of(parent).into_iter().next())
+            .unwrap_or_else(|| panic!("process {parent} has no child"))
+    }
+
+    /// Sends the monitor a signal.
+    pub fn kill(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("signal to the delivery");
+    }
+
+    /// Waits for the end. A pipe that another process still holds open counts as not ended.
+    #[must_use]
+    pub fn wait(mut self) -> Outcome {
+        let child = self.child.take().expect("present until waited for");
+        let output = child.wait_with_output().expect("end of the delivery");
+        Outcome { stdout: output.stdout, stderr: output.stderr, status: output.status }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The processes whose parent is `parent`, lowest id first.
+#[must_use]
+pub fn children_of(parent: Pid) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").expect("/proc");
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let mut children: Vec<Pid> =
+        ids.filter(|id| parent_of(*id) == Some(parent.as_raw())).map(Pid::from_raw).collect();
+    children.sort();
+    children
+}
+
+/// Field 4 of `/proc/ID/stat`, after the command's name in parentheses.
+fn parent_of(id: i32) -> Option<i32> {
+    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let after_name = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
+    std::str::from_utf8(after_name).ok()?.split(' ').nth(2)?.parse().ok()
+}
