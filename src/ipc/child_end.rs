@@ -1,6 +1,10 @@
 //! The network child's end of the conversation with the monitor.
 //!
 //! When the monitor is gone or answers nonsense there is nobody to work for: the process ends.
+//!
+//! Claims are collected and written together: each write wakes the monitor, and most claims change nothing
+//! until the next. What must be known at once is flushed by whoever claims it, and nothing waits longer
+//! than [`FLUSH_INTERVAL`] and the step under way.
 #![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
@@ -12,39 +16,53 @@ use super::{Claim, Message, Reply, Request};
 /// The exit status of a child whose monitor is gone. Nobody reads it.
 const MONITOR_GONE: u8 = 1;
 
-/// How often work that goes on is claimed.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// After this time without a write the next claim is written at once.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Speaks to the monitor. Replies are read from descriptor 1, which in the child is the read end of the
 /// reply pipe (and so is descriptor 2): a stray print has nowhere to go.
 #[derive(Debug)]
 pub struct ChildEnd {
     messages: OwnedFd,
+    collected: Vec<u8>,
     replies: Decoder,
-    last_sent: Instant,
+    last_write: Instant,
 }
 
 impl ChildEnd {
     /// `messages` is the write end of the message pipe.
     pub fn new(messages: OwnedFd) -> ChildEnd {
-        ChildEnd { messages, replies: Decoder::default(), last_sent: Instant::now() }
+        ChildEnd { messages, collected: Vec::new(), replies: Decoder::default(), last_write: Instant::now() }
     }
 
-    /// Says what happened.
+    /// Says what happened; the monitor may hear of it later.
     pub fn claim(&mut self, claim: Claim) {
-        self.send(&Message::Claim(claim));
+        self.collect(&Message::Claim(claim));
+        if self.last_write.elapsed() >= FLUSH_INTERVAL {
+            self.flush();
+        }
     }
 
     /// Says that work goes on, unless something was said a short while ago.
     pub fn progress(&mut self) {
-        if self.last_sent.elapsed() >= PROGRESS_INTERVAL {
+        if self.last_write.elapsed() >= FLUSH_INTERVAL {
             self.claim(Claim::Progress);
         }
     }
 
+    /// Hands everything to the monitor.
+    pub fn flush(&mut self) {
+        if frame::write_all(&self.messages, &self.collected).is_err() {
+            sandbox::leave(MONITOR_GONE);
+        }
+        self.collected.clear();
+        self.last_write = Instant::now();
+    }
+
     /// Asks, and waits for the reply.
     pub fn ask(&mut self, request: Request) -> Reply {
-        self.send(&Message::Request(request));
+        self.collect(&Message::Request(request));
+        self.flush();
         loop {
             match self.replies.take() {
                 Ok(Some(reply)) => return reply,
@@ -57,10 +75,10 @@ impl ChildEnd {
         }
     }
 
-    fn send(&mut self, message: &Message) {
-        if frame::send(&self.messages, message).is_err() {
-            sandbox::leave(MONITOR_GONE);
+    fn collect(&mut self, message: &Message) {
+        match frame::encode(message) {
+            Ok(frame) => self.collected.extend_from_slice(&frame),
+            Err(_) => sandbox::leave(MONITOR_GONE),
         }
-        self.last_sent = Instant::now();
     }
 }

@@ -82,8 +82,11 @@ impl Decoder {
 
 /// Writes `value` as one frame, wholly.
 pub fn send<T: Serialize>(pipe: impl AsFd, value: &T) -> Result<(), FrameError> {
-    let frame = encode(value)?;
-    let mut left = frame.as_slice();
+    write_all(pipe, &encode(value)?)
+}
+
+/// Writes whole frames.
+pub(super) fn write_all(pipe: impl AsFd, mut left: &[u8]) -> Result<(), FrameError> {
     while !left.is_empty() {
         match nix::unistd::write(&pipe, left) {
             Ok(written) => left = left.get(written..).unwrap_or_default(),

@@ -3,7 +3,6 @@
 //! Inherits the plan; trusts nothing that comes from DNS or a server. Everything that happens is claimed
 //! to the monitor, which decides what it means. Enters the sandbox before the first byte from any network
 //! and never works without it.
-#![forbid(unsafe_code)]
 
 mod channel;
 mod connect;
@@ -24,11 +23,13 @@ pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     tls::load_configuration();
     if let Err(error) = sandbox::confine_child(profile) {
         monitor.claim(Claim::NotConfined(ConfinementStep(error.step().into())));
+        monitor.flush();
         sandbox::leave(0);
     }
     match monitor.ask(Request::Begin) {
         Reply::Begin => deliver(plan, &mut monitor),
     }
+    monitor.flush();
     sandbox::leave(0)
 }
 

@@ -53,6 +53,7 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
     }
     encoder.finish(&mut wire).map_err(|_| Unfinished::Message(MessageFault::PartialLastLine))?;
     monitor.claim(Claim::EndOfData);
+    monitor.flush();
     channel.write_all(&wire, Deadline::after(plan.timeouts.remote))?;
     Ok(())
 }

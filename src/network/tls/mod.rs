@@ -1,10 +1,11 @@
 //! TLS by the system's OpenSSL. Network child.
-#![forbid(unsafe_code)]
 
 pub(super) mod client;
+mod ffi;
 
-/// Initialises OpenSSL and with that reads its configuration (`openssl.cnf`: the system's policy for
-/// protocols and ciphers). Must run before the sandbox closes the file system.
+/// Reads OpenSSL's configuration (`openssl.cnf`: the system's policy for protocols and ciphers). Must run
+/// before the sandbox closes the file system; the rest of OpenSSL is set up there, once a server offers
+/// TLS. A file that cannot be used shows when TLS is set up.
 pub(super) fn load_configuration() {
-    openssl::init();
+    let _ = ffi::load_configuration();
 }
