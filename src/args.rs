@@ -31,6 +31,8 @@ pub enum BadArguments {
     TooFew,
     /// Not a name that could be in the DNS, nor an address.
     Host(Vec<u8>),
+    /// A name in other letters than ASCII's: it needs a conversion that this version does not make.
+    HostNotAscii,
     /// The sender.
     Sender(BadAddress),
     /// One of the recipients.
@@ -54,9 +56,16 @@ impl Invocation {
         Ok(Invocation {
             sender,
             recipients: recipients.map_err(BadArguments::Recipient)?,
-            host: Host::parse(&host).map_err(|_| BadArguments::Host(host.clone()))?,
+            host: Host::parse(&host).map_err(|_| bad_host(&host))?,
             host_argument: host,
         })
+    }
+}
+
+fn bad_host(host: &[u8]) -> BadArguments {
+    match std::str::from_utf8(host) {
+        Ok(text) if !text.is_ascii() && !text.contains(char::is_control) => BadArguments::HostNotAscii,
+        _ => BadArguments::Host(host.to_vec()),
     }
 }
 
@@ -88,6 +97,7 @@ mod tests {
     fn each_argument_is_checked() {
         let good = "a@b.test";
         assert_eq!(parse(&["a b", good, good]), Err(BadArguments::Host(b"a b".to_vec())));
+        assert_eq!(parse(&["b\u{fc}cher.test", good, good]), Err(BadArguments::HostNotAscii));
         assert_eq!(parse(&["b.test", "a\n@b.test", good]), Err(BadArguments::Sender(BadAddress::Unsafe)));
         assert_eq!(parse(&["b.test", good, good, ""]), Err(BadArguments::Recipient(BadAddress::Empty)));
     }

@@ -72,6 +72,28 @@ impl fmt::Display for NotAHostName {
 
 impl std::error::Error for NotAHostName {}
 
+/// What this host calls itself in EHLO and HELO: a host name, or an address literal in brackets (RFC 5321
+/// section 4.1.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeloName(String);
+
+impl HeloName {
+    /// Checks `text`; a name is lower-cased.
+    pub fn parse(text: &[u8]) -> Result<HeloName, NotAHostName> {
+        match Host::parse(text)? {
+            Host::Name(name) => Ok(HeloName(name.0)),
+            Host::Address(_) if bracketed(text).is_none() => Err(NotAHostName),
+            Host::Address(_) => String::from_utf8(text.to_vec()).map(HeloName).map_err(|_| NotAHostName),
+        }
+    }
+}
+
+impl fmt::Display for HeloName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Where mail is to go: a name to look up, or an address as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
@@ -148,6 +170,17 @@ mod tests {
         assert_eq!(longest.len(), HostName::MAX);
         assert!(HostName::parse(longest.as_bytes()).is_ok());
         assert!(HostName::parse(format!("{longest}a").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_host_calls_itself_by_name_or_bracketed_address() {
+        let said = |text: &[u8]| HeloName::parse(text).map(|name| name.to_string());
+        assert_eq!(said(b"Client.Test"), Ok("client.test".to_owned()));
+        assert_eq!(said(b"[192.0.2.1]"), Ok("[192.0.2.1]".to_owned()));
+        assert_eq!(said(b"[IPv6:2001:db8::1]"), Ok("[IPv6:2001:db8::1]".to_owned()));
+        for bad in [&b"192.0.2.1"[..], b"a b", b"[x]", b"a\r\nMAIL"] {
+            assert_eq!(said(bad), Err(NotAHostName), "{}", bad.escape_ascii());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::envelope::Path;
-use crate::host::{Host, HostName};
+use crate::host::{HeloName, Host, HostName};
 
 /// One delivery, decided as far as it can be without the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +20,14 @@ pub struct Plan {
     /// Whether TLS starts with the connection, before the greeting, or by STARTTLS.
     pub tls_start: TlsStart,
     /// What EHLO and HELO say (`helohost` or `me`).
-    pub helo: HostName,
+    pub helo: HeloName,
     /// The envelope sender.
     pub sender: Path,
     /// The envelope recipients, in argument order, at least one.
     pub recipients: Vec<Path>,
+    /// How many octets of message descriptor 0 holds, if it is a regular file. A message that ends before is
+    /// not sent to its end.
+    pub message_octets: Option<u64>,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// Whom to ask for names.

@@ -127,7 +127,7 @@ pub enum TlsFailure {
 /// What is wrong with the message itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageFault {
-    /// read(2) failed.
+    /// read(2) failed, or a file ended before its length.
     Unreadable,
     /// The last line has no line feed.
     PartialLastLine,

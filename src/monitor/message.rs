@@ -11,8 +11,9 @@ use nix::unistd::{Whence, lseek};
 
 use crate::ipc::MessageFault;
 
-/// Refuses a message that cannot be read or that SMTP cannot carry, as far as that can be told now.
-pub fn inspect() -> Result<(), MessageFault> {
+/// Refuses a message that cannot be read or that SMTP cannot carry, as far as that can be told now. Gives
+/// the octets of a regular file from its present offset on; none for anything else.
+pub fn inspect() -> Result<Option<u64>, MessageFault> {
     use MessageFault::{PartialLastLine, Unreadable};
     let stdin = std::io::stdin();
     let status = fstat(&stdin).map_err(|_| Unreadable)?;
@@ -26,17 +27,18 @@ pub fn inspect() -> Result<(), MessageFault> {
         SFlag::S_IFCHR if access == OFlag::O_RDWR && is_null_device(status.st_rdev) => Err(Unreadable),
         SFlag::S_IFREG => {
             let offset = lseek(&stdin, 0, Whence::SeekCur).map_err(|_| Unreadable)?;
-            if offset >= status.st_size {
-                return Ok(());
+            let octets = u64::try_from(status.st_size.saturating_sub(offset)).unwrap_or(0);
+            if octets == 0 {
+                return Ok(Some(0));
             }
             let mut last = [0];
             match pread(&stdin, &mut last, status.st_size.saturating_sub(1)) {
-                Ok(1) if last == *b"\n" => Ok(()),
+                Ok(1) if last == *b"\n" => Ok(Some(octets)),
                 Ok(1) => Err(PartialLastLine),
                 Ok(_) | Err(_) => Err(Unreadable),
             }
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 

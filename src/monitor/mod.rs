@@ -35,9 +35,9 @@ pub fn deliver(
     entry: NetworkEntry,
 ) -> Result<Reports, Refusal> {
     let invocation = Invocation::parse(arguments)?;
-    message::inspect()?;
+    let message_octets = message::inspect()?;
     let host = invocation.host_argument.clone();
-    let plan = planning::plan(invocation, environment)?;
+    let plan = planning::plan(invocation, message_octets, environment)?;
     let identity = sandbox::Identity::choose(ACCOUNT)?;
     let transcript = Transcript::new(&host, plan.recipients.len());
     let longest_step = plan.timeouts.longest();

@@ -12,8 +12,12 @@ use crate::startup::Environment;
 /// The port of SMTP (RFC 5321).
 const SMTP: u16 = 25;
 
-/// Reads the control files and decides.
-pub fn plan(invocation: Invocation, environment: &Environment) -> Result<Plan, Refusal> {
+/// Reads the control files and decides. `message_octets` is the length of a regular file.
+pub fn plan(
+    invocation: Invocation,
+    message_octets: Option<u64>,
+    environment: &Environment,
+) -> Result<Plan, Refusal> {
     let control = ControlDirectory::open()?;
     let helo = names::helo(&control)?;
     let timeouts = timeouts::timeouts(&control)?;
@@ -35,6 +39,7 @@ pub fn plan(invocation: Invocation, environment: &Environment) -> Result<Plan, R
         helo,
         sender: invocation.sender,
         recipients: invocation.recipients,
+        message_octets,
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
     })

@@ -83,6 +83,9 @@ impl Refusal {
             Refusal::Arguments(BadArguments::Host(host)) => {
                 MessageReport::Permanent(no_such_host(&printable(host)))
             }
+            Refusal::Arguments(BadArguments::HostNotAscii) => {
+                temporary("This version cannot look up internationalised host names. (#4.3.0)".into())
+            }
             Refusal::Arguments(BadArguments::Sender(problem)) => bad_address("sender", "#5.1.7", *problem),
             Refusal::Arguments(BadArguments::Recipient(problem)) => {
                 bad_address("recipient", "#5.1.3", *problem)
@@ -143,6 +146,10 @@ mod tests {
             (
                 BadArguments::Host(b"a\nb".to_vec()).into(),
                 "DSorry, I couldn't find any host named a?b. (#5.1.2)\n\0",
+            ),
+            (
+                BadArguments::HostNotAscii.into(),
+                "ZThis version cannot look up internationalised host names. (#4.3.0)\n\0",
             ),
             (
                 unsafe_sender.into(),

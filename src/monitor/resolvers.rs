@@ -1,8 +1,9 @@
 //! Which resolvers to ask, and whether their AD bit counts. Monitor only, before the fork.
 //!
 //! `/etc/resolv.conf` is the administrator's; `DNSCACHEIP` is the caller's and has been dropped by
-//! [`crate::startup`] when the process holds privilege that its caller lacks. A file that cannot be read
-//! or understood is an error; a missing one means a resolver on this machine, as for libc.
+//! [`crate::startup`] when the process holds privilege that its caller lacks. As for libc, lines that are
+//! not understood are passed over, and a file that names no server, or is missing, means a resolver on this
+//! machine; but not when lines for servers were there and none of them can be used.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -34,7 +35,7 @@ pub fn resolvers(dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError
 }
 
 fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError> {
-    let config = Config::parse(text).map_err(|_| ControlError::Unreadable)?;
+    let (config, errors) = Config::parse_with_errors(text);
     let cache = match dns_cache_ip {
         Some(address) => {
             let address = address.to_str().and_then(|text| text.parse().ok());
@@ -55,7 +56,7 @@ fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, Con
         }
     };
     let addresses = match addresses.is_empty() {
-        true if config.nameservers.is_empty() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        true if config.nameservers.is_empty() && errors.is_empty() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         true => return Err(ControlError::Unreadable),
         false => addresses,
     };
@@ -108,6 +109,13 @@ mod tests {
             servers(&["192.0.2.1"], false)
         );
         assert_eq!(from("nameserver fe80::1%lo\n", None), Err(ControlError::Unreadable));
+        assert_eq!(from("nameserver resolver.test\n", None), Err(ControlError::Unreadable));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        let text = "junk\nfrobnicate yes\noptions frobnicate ndots:x\nnameserver bad\nnameserver 192.0.2.1\n";
+        assert_eq!(from(text, None), servers(&["192.0.2.1"], false));
     }
 
     #[test]

@@ -66,6 +66,10 @@ fn listen(child: &Child, transcript: &mut Transcript, patience: Duration) -> Res
 /// means one beyond what the clock can hold.
 fn wait_for(child: &Child, deadline: Option<Instant>) -> bool {
     loop {
+        // Also for a child that always has something more to say.
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
+        }
         let left =
             deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         // At most a day at a time; rounded up, so as not to spin through the last millisecond.
@@ -73,7 +77,6 @@ fn wait_for(child: &Child, deadline: Option<Instant>) -> bool {
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let mut descriptors = [PollFd::new(child.messages.as_fd(), PollFlags::POLLIN)];
         match poll(&mut descriptors, timeout) {
-            Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return false,
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) | Err(_) => return true,
         }

@@ -37,11 +37,13 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
     let mut encoder = Encoder::new();
     let mut piece = vec![0; PIECE];
     let mut wire = Vec::with_capacity(PIECE.saturating_mul(2));
+    let mut octets = 0u64;
     loop {
         let count = read_message(&mut piece)?;
         if count == 0 {
             break;
         }
+        octets = octets.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         encoder.encode(piece.get(..count).unwrap_or_default(), &mut wire);
         let records = wire.len().checked_rem(RECORD).map_or(0, |rest| wire.len().saturating_sub(rest));
         if records > 0 {
@@ -50,6 +52,10 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
             wire.drain(..records);
             monitor.progress();
         }
+    }
+    if plan.message_octets.is_some_and(|announced| octets < announced) {
+        // Somebody is shortening the file under us.
+        return Err(Unfinished::Message(MessageFault::Unreadable));
     }
     encoder.finish(&mut wire).map_err(|_| Unfinished::Message(MessageFault::PartialLastLine))?;
     monitor.claim(Claim::EndOfData);
