@@ -20,6 +20,8 @@ pub struct Invocation {
     pub host_argument: Vec<u8>,
     /// The envelope sender.
     pub sender: Path,
+    /// The sender argument as given, for control file keys.
+    pub sender_argument: Vec<u8>,
     /// The envelope recipients, at least one, in argument order.
     pub recipients: Vec<Path>,
 }
@@ -50,11 +52,13 @@ impl Invocation {
         if recipients.is_empty() {
             return Err(BadArguments::TooFew);
         }
-        let sender = Path::reverse(&sender).map_err(BadArguments::Sender)?;
+        let sender_argument = sender;
+        let sender = Path::reverse(&sender_argument).map_err(BadArguments::Sender)?;
         let recipients =
             recipients.iter().map(|recipient| Path::forward(recipient)).collect::<Result<_, _>>();
         Ok(Invocation {
             sender,
+            sender_argument,
             recipients: recipients.map_err(BadArguments::Recipient)?,
             host: Host::parse(&host).map_err(|_| bad_host(&host))?,
             host_argument: host,

@@ -4,11 +4,12 @@
 //! by nobody. Holds no secret.
 #![forbid(unsafe_code)]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
+use crate::ipc::Family;
 
 /// One delivery, decided as far as it can be without the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Plan {
     pub port: u16,
     /// Whether TLS starts with the connection, before the greeting, or by STARTTLS.
     pub tls_start: TlsStart,
+    /// Where to connect from.
+    pub local: LocalAddresses,
     /// What EHLO and HELO say (`helohost` or `me`).
     pub helo: HeloName,
     /// The envelope sender.
@@ -69,8 +72,35 @@ impl OwnAddresses {
 pub enum TlsStart {
     /// By STARTTLS when the server offers it.
     StartTls,
+    /// Not at all, even when the server offers it.
+    Never,
     /// With the first byte (RFC 8314 section 3: implicit TLS).
     Implicit,
+}
+
+/// The addresses to connect from, at most one of each family. When there is one, addresses of the other family
+/// are not connected to: never from a wrong source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalAddresses {
+    /// For IPv4.
+    pub v4: Option<Ipv4Addr>,
+    /// For IPv6, with the number of the interface that a link-local address belongs to, else 0.
+    pub v6: Option<(Ipv6Addr, u32)>,
+}
+
+impl LocalAddresses {
+    /// Whether any address will do.
+    pub fn is_any(&self) -> bool {
+        self.v4.is_none() && self.v6.is_none()
+    }
+
+    /// The address of `family`.
+    pub fn of(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(IpAddr::V4),
+            Family::V6 => self.v6.map(|(address, _)| IpAddr::V6(address)),
+        }
+    }
 }
 
 /// The deadlines of each step.

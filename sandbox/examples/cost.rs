@@ -15,8 +15,12 @@ const ROUNDS: usize = 2000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = getpid();
-    let profile =
-        ChildProfile { identity: Identity::choose("nobody")?, connect_ports: vec![25, 53, 465], monitor };
+    let profile = ChildProfile {
+        identity: Identity::choose("nobody")?,
+        connect_ports: vec![25, 53, 465],
+        binds_source: false,
+        monitor,
+    };
     let nothing = measure(|| Ok(()))?;
     let child = measure(|| confine_child(&profile))?;
     let own = measure(|| confine_monitor(monitor))?;

@@ -19,6 +19,8 @@ pub struct ChildProfile {
     /// The TCP ports it may connect to, that of the name servers included. Enforced where the kernel has
     /// Landlock version 4 or later.
     pub connect_ports: Vec<u16>,
+    /// Whether TCP sockets may be bound to an address of this machine, with a port of the kernel's choice.
+    pub binds_source: bool,
     /// The process that forks the child: the child dies with it.
     pub monitor: Pid,
 }
@@ -48,7 +50,7 @@ pub fn confine_child(profile: &ChildProfile) -> Result<(), Error> {
 
     prctl::set_no_new_privs().map_err(Error::refused(Step::NoNewPrivileges))?;
     limits::lower()?;
-    domain::enter_child(&profile.connect_ports)?;
+    domain::enter_child(&profile.connect_ports, profile.binds_source)?;
     // Last: it takes away the calls that the steps above are made of.
     calls::confine_child()
 }

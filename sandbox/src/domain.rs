@@ -22,11 +22,13 @@ use std::io;
 /// File system rights are all denied, so the newest list known is the right one: no rule can go stale.
 const NEWEST: ABI = ABI::V10;
 
-/// Child: no file, TCP connections to `connect_ports` only, no TCP listener, no signal to the outside.
-pub(crate) fn enter_child(connect_ports: &[u16]) -> Result<(), Error> {
-    let ports = connect_ports.iter().map(|port| Ok(NetPort::new(*port, AccessNet::ConnectTcp)));
+/// Child: no file, TCP connections to `connect_ports` only, no signal to the outside. TCP sockets are bound, if at all,
+/// to a port that the kernel chooses: 0 stands for that.
+pub(crate) fn enter_child(connect_ports: &[u16], binds_source: bool) -> Result<(), Error> {
+    let connect = connect_ports.iter().map(|port| NetPort::new(*port, AccessNet::ConnectTcp));
+    let bind = binds_source.then(|| NetPort::new(0, AccessNet::BindTcp));
     closed(Scope::AbstractUnixSocket | Scope::Signal)
-        .and_then(|ruleset| ruleset.add_rules(ports))
+        .and_then(|ruleset| ruleset.add_rules(connect.chain(bind).map(Ok)))
         .and_then(RulesetCreated::restrict_self)
         .map_err(refused)
         .map(drop)
@@ -95,11 +97,25 @@ mod tests {
     }
 
     #[test]
+    fn a_source_may_be_bound_to_a_port_of_the_kernels_choice_only() {
+        let bind = |binds_source: bool, port: u16| {
+            thread::spawn(move || {
+                enter_child(&[], binds_source).unwrap();
+                TcpListener::bind(("127.0.0.1", port)).map_err(|error| error.raw_os_error()).err().flatten()
+            })
+            .join()
+            .unwrap()
+        };
+        let denied = (landlock_abi().unwrap_or(0) >= 4).then_some(libc::EACCES);
+        assert_eq!((bind(true, 0), bind(true, 1), bind(false, 0)), (None, denied.or(bind(true, 1)), denied));
+    }
+
+    #[test]
     fn domains_close_files_and_ports_by_themselves() {
         let version = landlock_abi().unwrap_or(0);
         let file = (version >= 1).then_some(libc::EACCES);
         let port = (version >= 4).then_some(libc::EACCES);
-        assert_eq!(inside(|| enter_child(&[1])), (file, port));
+        assert_eq!(inside(|| enter_child(&[1], false)), (file, port));
         assert_eq!(inside(enter_monitor), (file, port));
     }
 }

@@ -50,6 +50,10 @@ pub enum Claim {
     NotFound(LookupFailure),
     /// An exchanger could not be reached at any of its addresses.
     Unreachable,
+    /// The local address of this family is not one of this machine's.
+    CannotBind(Family),
+    /// The system has no socket to give.
+    NoSocket,
     /// A connection stands. Starts a new dialogue.
     Connected(Server),
     /// The server's answer to a step of the dialogue.
@@ -68,6 +72,15 @@ pub enum Claim {
     MessageFault(MessageFault),
     /// No exchanger is left to try.
     Exhausted,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// The server of one connection.

@@ -42,7 +42,12 @@ pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Chi
     }
     let (messages, child_messages) = pipe2(OFlag::O_CLOEXEC)?;
     let (child_replies, replies) = pipe2(OFlag::O_CLOEXEC)?;
-    let profile = ChildProfile { identity, connect_ports: plan.connect_ports(), monitor: getpid() };
+    let profile = ChildProfile {
+        identity,
+        connect_ports: plan.connect_ports(),
+        binds_source: !plan.local.is_any(),
+        monitor: getpid(),
+    };
     match sys::fork()? {
         ForkResult::Parent { child } => Ok(Child { pid: child, messages, replies }),
         ForkResult::Child => {

@@ -13,6 +13,11 @@ pub fn own_addresses() -> Result<OwnAddresses, Errno> {
     Ok(OwnAddresses::new(getifaddrs()?.filter_map(address)))
 }
 
+/// The number of the interface `name`.
+pub fn index(name: &str) -> Result<u32, Errno> {
+    nix::net::if_::if_nametoindex(name)
+}
+
 fn address(interface: InterfaceAddress) -> Option<IpAddr> {
     let address = interface.address?;
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));

@@ -16,6 +16,7 @@ pub mod permits;
 pub mod planning;
 pub mod refusal;
 pub mod resolvers;
+pub mod selection;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ pub fn deliver(
     let host = invocation.host_argument.clone();
     let plan = planning::plan(invocation, message_octets, environment)?;
     let identity = sandbox::Identity::choose(ACCOUNT)?;
-    let transcript = Transcript::new(&host, plan.recipients.len());
+    let transcript = Transcript::new(&host, plan.recipients.len(), plan.local);
     let longest_step = plan.timeouts.longest();
     let child = child::start(&plan, identity, entry)?;
     if let Err(error) = sandbox::confine_monitor(child.pid) {

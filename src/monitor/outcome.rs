@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::permits::{Stage, permits};
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::ipc::{Claim, LookupFailure, Message, MessageFault, Server, Step, TlsFailure};
+use crate::plan::LocalAddresses;
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 
 /// The child cannot be trusted or used any further.
@@ -27,6 +28,7 @@ pub enum Broken {
 pub struct Transcript {
     host: String,
     recipients_wanted: usize,
+    local: LocalAddresses,
     stage: Stage,
     tls: bool,
     server: Option<Server>,
@@ -46,10 +48,12 @@ struct Walk {
 
 impl Transcript {
     /// A delivery to `host` (the argument) with as many recipients as the child was handed.
-    pub fn new(host: &[u8], recipients: usize) -> Transcript {
+    /// `local` is where the child was told to connect from.
+    pub fn new(host: &[u8], recipients: usize, local: LocalAddresses) -> Transcript {
         Transcript {
             host: printable(host),
             recipients_wanted: recipients,
+            local,
             stage: Stage::Confining,
             tls: false,
             server: None,
@@ -115,6 +119,11 @@ impl Transcript {
                 self.walk.all_permanent = false;
                 self.stage = Stage::Walking;
             }
+            Claim::CannotBind(family) => {
+                let address = self.local.of(family).ok_or(Broken::Lied)?;
+                self.over(MessageReport::Temporary(cannot_bind(address)));
+            }
+            Claim::NoSocket => self.over(MessageReport::Temporary(Text::new(RESOURCES))),
             Claim::Connected(server) => {
                 self.server = Some(server);
                 self.tls = false;
@@ -308,6 +317,14 @@ fn is_permanent(reply: &ReplyText) -> bool {
 fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text {
     let duplicate = if possible_duplicate { "Possible duplicate! " } else { "" };
     Text::new(format!("Connected to {address} but connection died. {duplicate}(#4.4.2)"))
+}
+
+/// What is said when the system has no process, pipe or socket to give.
+pub const RESOURCES: &str = "System resources temporarily unavailable. (#4.3.0)";
+
+/// The text for a local address that this machine does not have.
+pub fn cannot_bind(address: IpAddr) -> Text {
+    Text::new(format!("System can't bind to local ip address: {address} (#4.3.0)"))
 }
 
 /// The text for a host that does not exist.

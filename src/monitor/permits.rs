@@ -62,6 +62,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::NotFound(_)), Resolving),
     permit!(Message::Claim(Claim::Unreachable), Resolving | Walking),
     permit!(Message::Claim(Claim::Connected(_)), Resolving | Walking),
+    permit!(Message::Claim(Claim::CannotBind(_) | Claim::NoSocket), Resolving | Walking),
     permit!(Message::Claim(Claim::Exhausted), Walking),
     permit!(Message::Claim(Claim::Replied(Step::Greeting, _)), Greeting),
     permit!(Message::Claim(Claim::Replied(Step::Ehlo, _)), Hello),

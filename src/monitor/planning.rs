@@ -1,16 +1,28 @@
 //! From arguments and control files to the plan. Monitor only.
+//!
+//! What this version cannot do stops the delivery that needs it: nothing is sent without the TLS, the
+//! credentials, the certificate or the protocol that a line asks for.
 #![forbid(unsafe_code)]
 
-use super::control::{ControlDirectory, names, smtproutes, timeouts, unsupported};
+use std::net::IpAddr;
+
+use super::control::local_address::LocalAddress;
+use super::control::routes::Origin;
+use super::control::smtproutes::Protocol;
+use super::control::tlsdestinations::{Kind, TlsRule};
+use super::control::{ControlDirectory, ControlError, names, timeouts};
 use super::refusal::Refusal;
+use super::selection::{Selection, select};
 use super::{interfaces, resolvers};
 use crate::args::Invocation;
 use crate::host::Host;
-use crate::plan::{Destination, Plan, TlsStart};
+use crate::plan::{Destination, LocalAddresses, Plan, TlsStart};
 use crate::startup::Environment;
 
 /// The port of SMTP (RFC 5321).
 const SMTP: u16 = 25;
+/// The port that means QMTPS, whatever leads to it.
+const QMTPS: u16 = 6209;
 
 /// Reads the control files and decides. `message_octets` is the length of a regular file.
 pub fn plan(
@@ -21,21 +33,36 @@ pub fn plan(
     let control = ControlDirectory::open()?;
     let helo = names::helo(&control)?;
     let timeouts = timeouts::timeouts(&control)?;
-    unsupported::refuse(&control)?;
-    let route = smtproutes::route(&control, &invocation)?;
-    let (relay, port, tls_start) = match route {
-        Some(route) => (route.relay, route.port, route.tls_start),
-        None => (None, None, TlsStart::StartTls),
+    let selection = select(&control, &invocation)?;
+    refuse_unsupported(&selection)?;
+    let Selection { route, tls, domain_ips, certificate: _ } = selection;
+    let route = route.map(|(_, route)| route);
+    let (tls_start, port) = match (&tls.port, &route) {
+        // The rule's port wins over the route's.
+        (Some((start, port)), _) => (*start, *port),
+        (None, Some(route)) => (route.tls_start, route.port.unwrap_or(SMTP)),
+        (None, None) => (TlsStart::StartTls, SMTP),
     };
+    let tls_start = match (tls.kind, tls_start) {
+        (Kind::Never, TlsStart::StartTls) => TlsStart::Never,
+        (_, start) => start,
+    };
+    let (relay, route_local) = route.map_or((None, None), |route| (route.relay, route.local_address));
+    let (local, helo) = match domain_ips {
+        Some(ips) => (ips.addresses, ips.helo.unwrap_or(helo)),
+        None => (Vec::new(), helo),
+    };
+    let local = local_addresses(route_local.map_or(local, |address| vec![address]))?;
     let destination = match (relay, invocation.host) {
-        (Some(relay), _) => Destination::Relay(relay),
+        (Some(relay), _) => Destination::Relay(relay.host),
         (None, Host::Name(domain)) => Destination::Exchangers(domain, interfaces::own_addresses()?),
         (None, Host::Address(address)) => Destination::Literal(address, interfaces::own_addresses()?),
     };
     Ok(Plan {
         destination,
-        port: port.unwrap_or(SMTP),
+        port,
         tls_start,
+        local,
         helo,
         sender: invocation.sender,
         recipients: invocation.recipients,
@@ -43,4 +70,43 @@ pub fn plan(
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
     })
+}
+
+fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
+    let unsupported =
+        |origin: Origin| Err(ControlError::Unsupported { file: origin.file, line: origin.line });
+    if let Some((protocol, route)) = &selection.route
+        && (*protocol == Protocol::Qmtp || route.port == Some(QMTPS) || route.credentials.is_some())
+    {
+        return unsupported(route.origin);
+    }
+    match &selection.tls {
+        TlsRule { origin: Some(origin), port: Some((_, QMTPS)), .. } => unsupported(*origin),
+        TlsRule {
+            kind: Kind::Optional | Kind::Never,
+            trust_anchors: None,
+            ciphers: None,
+            verify_depth: None,
+            ..
+        } => match &selection.certificate {
+            Some(certificate) => unsupported(certificate.origin),
+            None => Ok(()),
+        },
+        TlsRule { origin: Some(origin), .. } => unsupported(*origin),
+        TlsRule { origin: None, .. } => Ok(()),
+    }
+}
+
+fn local_addresses(given: Vec<LocalAddress>) -> Result<LocalAddresses, Refusal> {
+    let mut local = LocalAddresses::default();
+    for LocalAddress { address, interface } in given {
+        match address {
+            IpAddr::V4(address) => local.v4 = Some(address),
+            IpAddr::V6(address) => {
+                let scope = interface.map_or(Ok(0), |name| interfaces::index(&name));
+                local.v6 = Some((address, scope.map_err(|_| Refusal::CannotBind(address.into()))?));
+            }
+        }
+    }
+    Ok(local)
 }

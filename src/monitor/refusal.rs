@@ -3,10 +3,12 @@
 //! One `match` from reason to letter and text: a new reason must be given its letter here. In doubt Z.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use nix::errno::Errno;
 
 use super::control::{ControlError, HOME};
-use super::outcome::{message_fault, no_such_host};
+use super::outcome::{RESOURCES, cannot_bind, message_fault, no_such_host};
 use crate::args::BadArguments;
 use crate::envelope::BadAddress;
 use crate::ipc::MessageFault;
@@ -29,6 +31,8 @@ pub enum Refusal {
     Control(ControlError),
     /// A confinement that could not be prepared or entered.
     Sandbox(sandbox::Error),
+    /// The interface of a local address does not exist.
+    CannotBind(IpAddr),
     /// A pipe or process could not be had.
     Resources,
 }
@@ -74,9 +78,7 @@ impl Refusal {
     pub fn report(&self) -> MessageReport {
         let temporary = |text: String| MessageReport::Temporary(Text::new(text));
         match self {
-            Refusal::CannotStart | Refusal::Resources => {
-                temporary("System resources temporarily unavailable. (#4.3.0)".into())
-            }
+            Refusal::CannotStart | Refusal::Resources => temporary(RESOURCES.into()),
             Refusal::Arguments(BadArguments::TooFew) => {
                 MessageReport::Permanent(Text::new("I (qmail-remote) was invoked improperly. (#5.3.5)"))
             }
@@ -100,9 +102,13 @@ impl Refusal {
             Refusal::Control(ControlError::BadLine { file, line, problem }) => {
                 temporary(format!("Unable to use {HOME}/control/{file}, line {line}: {problem}. (#4.3.0)"))
             }
-            Refusal::Control(ControlError::Unsupported { file }) => {
-                temporary(format!("This version cannot honour {HOME}/control/{file}. (#4.3.0)"))
+            Refusal::Control(ControlError::BadAddress) => {
+                temporary("Invalid ipaddr in control/domainips (#4.3.0)".into())
             }
+            Refusal::Control(ControlError::Unsupported { file, line }) => {
+                temporary(format!("This version cannot honour {HOME}/control/{file}, line {line}. (#4.3.0)"))
+            }
+            Refusal::CannotBind(address) => MessageReport::Temporary(cannot_bind(*address)),
             Refusal::Sandbox(error) => {
                 temporary(format!("Unable to confine qmail-remote: {error}. (#4.3.0)"))
             }
@@ -179,8 +185,13 @@ mod tests {
                 "ZUnable to use HOME/control/smtproutes, line 7: the line is too long. (#4.3.0)\n\0",
             ),
             (
-                ControlError::Unsupported { file: "domainips" }.into(),
-                "ZThis version cannot honour HOME/control/domainips. (#4.3.0)\n\0",
+                ControlError::Unsupported { file: "domaincerts", line: 3 }.into(),
+                "ZThis version cannot honour HOME/control/domaincerts, line 3. (#4.3.0)\n\0",
+            ),
+            (ControlError::BadAddress.into(), "ZInvalid ipaddr in control/domainips (#4.3.0)\n\0"),
+            (
+                Refusal::CannotBind("fe80::1".parse().unwrap()),
+                "ZSystem can't bind to local ip address: fe80::1 (#4.3.0)\n\0",
             ),
             (
                 sandbox::Error::NoSuchAccount { name: ACCOUNT.into() }.into(),

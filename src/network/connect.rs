@@ -5,15 +5,17 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, connect, socket};
 
 use super::channel::Deadline;
+use crate::ipc::Family;
+use crate::plan::{LocalAddresses, Plan};
 
 /// RFC 8305 section 8: the recommended delay between attempts.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -24,16 +26,28 @@ struct Attempt {
     deadline: Deadline,
 }
 
-/// Connects to one of `addresses`, in order, each with `timeout` for itself. None: none of them answered.
-pub(super) fn connect_any(addresses: &[IpAddr], port: u16, timeout: Duration) -> Option<(TcpStream, IpAddr)> {
-    let mut waiting: VecDeque<IpAddr> = addresses.iter().copied().collect();
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoConnection {
+    /// None of the addresses answered, or none is of a family that there is a local address for.
+    Unreachable,
+    /// The local address of this family is not one of this machine's.
+    CannotBind(Family),
+    /// The system has no socket to give.
+    NoSocket,
+}
+
+/// Connects to one of `addresses`, in order, each with the plan's timeout for itself.
+pub(super) fn connect_any(addresses: &[IpAddr], plan: &Plan) -> Result<(TcpStream, IpAddr), NoConnection> {
+    let has_source = |address: &IpAddr| plan.local.is_any() || plan.local.of(family_of(*address)).is_some();
+    let mut waiting: VecDeque<IpAddr> = addresses.iter().copied().filter(has_source).collect();
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut next_start = Deadline::after(Duration::ZERO);
     loop {
         if attempts.is_empty() || next_start.has_passed() {
             match waiting.pop_front() {
-                Some(address) => attempts.extend(start(address, port, timeout)),
-                None if attempts.is_empty() => return None,
+                Some(address) => attempts.extend(start(address, plan)?),
+                None if attempts.is_empty() => return Err(NoConnection::Unreachable),
                 None => {}
             }
             next_start = Deadline::after(STAGGER);
@@ -45,7 +59,7 @@ pub(super) fn connect_any(addresses: &[IpAddr], port: u16, timeout: Duration) ->
         if let Some(index) = answered {
             let attempt = attempts.swap_remove(index);
             match attempt.stream.take_error() {
-                Ok(None) => return Some((attempt.stream, attempt.address)),
+                Ok(None) => return Ok((attempt.stream, attempt.address)),
                 // Refused or unreachable: the next one need not wait.
                 Ok(Some(_)) | Err(_) => next_start = Deadline::after(Duration::ZERO),
             }
@@ -55,19 +69,57 @@ pub(super) fn connect_any(addresses: &[IpAddr], port: u16, timeout: Duration) ->
 }
 
 /// Starts an attempt; none when the kernel refuses it at once (no route, no such family).
-fn start(address: IpAddr, port: u16, timeout: Duration) -> Option<Attempt> {
-    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+fn start(address: IpAddr, plan: &Plan) -> Result<Option<Attempt>, NoConnection> {
+    let family = family_of(address);
+    let domain = match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let stream = TcpStream::from(socket(family, SockType::Stream, flags, None).ok()?);
-    // Each flight is one write; none may wait for the acknowledgement of the one before.
-    stream.set_nodelay(true).ok()?;
-    let peer = SockaddrStorage::from(SocketAddr::new(address, port));
-    match connect(std::os::fd::AsRawFd::as_raw_fd(&stream), &peer) {
-        Ok(()) | Err(Errno::EINPROGRESS) => {
-            Some(Attempt { stream, address, deadline: Deadline::after(timeout) })
+    let stream = match socket(domain, SockType::Stream, flags, None) {
+        Ok(socket) => TcpStream::from(socket),
+        Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+            return Err(NoConnection::NoSocket);
         }
-        Err(_) => None,
+        Err(_) => return Ok(None),
+    };
+    // Each flight is one write; none may wait for the acknowledgement of the one before.
+    if stream.set_nodelay(true).is_err() || bind_source(&stream, family, plan).is_err() {
+        return Err(NoConnection::CannotBind(family));
     }
+    let scope = plan.local.v6.map_or(0, |(_, scope)| scope);
+    let connected = match address {
+        IpAddr::V4(address) => {
+            connect(stream.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, plan.port)))
+        }
+        IpAddr::V6(address) => {
+            connect(stream.as_raw_fd(), &SockaddrIn6::from(SocketAddrV6::new(address, plan.port, 0, scope)))
+        }
+    };
+    let deadline = Deadline::after(plan.timeouts.connect);
+    Ok(match connected {
+        Ok(()) | Err(Errno::EINPROGRESS) => Some(Attempt { stream, address, deadline }),
+        Err(_) => None,
+    })
+}
+
+fn bind_source(stream: &TcpStream, family: Family, plan: &Plan) -> Result<(), Errno> {
+    let socket = stream.as_raw_fd();
+    match (family, plan.local) {
+        (Family::V4, LocalAddresses { v4: Some(local), .. }) => {
+            bind(socket, &SockaddrIn::from(SocketAddrV4::new(local, 0)))
+        }
+        (Family::V6, LocalAddresses { v6: Some((local, scope)), .. }) => {
+            bind(socket, &SockaddrIn6::from(SocketAddrV6::new(local, 0, 0, scope)))
+        }
+        (Family::V4, LocalAddresses { v4: None, .. }) | (Family::V6, LocalAddresses { v6: None, .. }) => {
+            Ok(())
+        }
+    }
+}
+
+fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv6() { Family::V6 } else { Family::V4 }
 }
 
 /// Waits until an attempt has come to an end, and gives its index.

@@ -61,7 +61,7 @@ fn child(how: &str, action: &str, rest: &[&str]) -> u8 {
     let profile = match Identity::choose("nobody") {
         Ok(identity) => {
             let monitor = if action == "orphan" { Pid::from_raw(1 << 21) } else { getppid() };
-            ChildProfile { identity, connect_ports: port.into_iter().collect(), monitor }
+            ChildProfile { identity, connect_ports: port.into_iter().collect(), binds_source: false, monitor }
         }
         Err(error) => return status_of_failure(&error),
     };
@@ -87,7 +87,12 @@ fn monitor(how: &str, action: &str) -> u8 {
         Err(_) => USAGE,
         Ok(ForkResult::Child) => {
             drop((ready, hold));
-            let status = match confine_child(&ChildProfile { identity, connect_ports: Vec::new(), monitor }) {
+            let status = match confine_child(&ChildProfile {
+                identity,
+                connect_ports: Vec::new(),
+                binds_source: false,
+                monitor,
+            }) {
                 Ok(()) => {
                     let _ = nix::unistd::write(&child_ready, b"+");
                     // Returns when the monitor is gone, but the child should be gone before.
@@ -132,7 +137,12 @@ fn sweep(who: &str) -> u8 {
                 // Some calls wait for ever if they are made. Only keeps a failure from hanging.
                 alarm::set(5);
                 let confined = if is_child {
-                    confine_child(&ChildProfile { identity, connect_ports: Vec::new(), monitor })
+                    confine_child(&ChildProfile {
+                        identity,
+                        connect_ports: Vec::new(),
+                        binds_source: false,
+                        monitor,
+                    })
                 } else {
                     confine_monitor(monitor)
                 };

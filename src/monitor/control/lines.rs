@@ -9,11 +9,14 @@ use std::io::Read;
 use memchr::memchr;
 use zeroize::Zeroizing;
 
+use super::keys::Keys;
 use super::{ControlError, without_trailing_blanks};
 
 /// The entry that a look-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// Which of the keys it has: 0 is the best.
+    pub(super) level: usize,
     /// The line's number, from 1.
     pub(super) line: u64,
     /// What follows the key's colon, without trailing blanks.
@@ -23,18 +26,28 @@ pub(super) struct Entry {
 /// A line longer than this is malformed.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Searches `file` for `keys`, best first; keys compare without regard to case. Of several lines with
-/// the same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with
-/// `#`, and lines without a key are skipped.
+/// Searches `file` for the best of `keys`, which compare without regard to case. Of several lines with the
+/// same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with `#`, lines
+/// without a key, and lines whose value is not `wanted` do not exist.
 pub(super) fn find(
     mut file: impl Read,
     name: &'static str,
-    keys: &[Vec<u8>],
+    keys: &Keys,
+    wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry>, ControlError> {
     let mut buffer = Zeroizing::new(vec![0; LONGEST_LINE]);
     let mut filled = 0usize;
     let mut number = 0u64;
-    let mut best = Best { keys, level: keys.len(), entry: None };
+    let mut best: Option<Entry> = None;
+    let mut consider = |number: u64, line: &[u8]| {
+        let limit = best.as_ref().map_or(usize::MAX, |entry| entry.level);
+        if let Some((level, value)) = keys.find(line, limit) {
+            let value = without_trailing_blanks(value);
+            if wanted(value) {
+                best = Some(Entry { level, line: number, value: Zeroizing::new(value.to_vec()) });
+            }
+        }
+    };
     loop {
         let count = file.read(buffer.get_mut(filled..).unwrap_or_default())?;
         filled = filled.saturating_add(count);
@@ -42,62 +55,21 @@ pub(super) fn find(
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);
             number = number.saturating_add(1);
-            best.consider(number, line);
+            consider(number, line);
             rest = after.get(1..).unwrap_or_default();
         }
         let left = rest.len();
         if count == 0 {
-            number = number.saturating_add(1);
-            best.consider(number, rest);
-            return Ok(best.entry);
+            consider(number.saturating_add(1), rest);
+            return Ok(best);
         }
         if left == buffer.len() {
-            return Err(ControlError::BadLine {
-                file: name,
-                line: number.saturating_add(1),
-                problem: "the line is too long",
-            });
+            let line = number.saturating_add(1);
+            return Err(ControlError::BadLine { file: name, line, problem: "the line is too long" });
         }
         buffer.copy_within(filled.saturating_sub(left)..filled, 0);
         filled = left;
     }
-}
-
-struct Best<'a> {
-    keys: &'a [Vec<u8>],
-    /// The index of the best key seen, or one past the last.
-    level: usize,
-    entry: Option<Entry>,
-}
-
-impl Best<'_> {
-    fn consider(&mut self, number: u64, line: &[u8]) {
-        let Some(key) = key_of(line) else {
-            return;
-        };
-        let level = self
-            .keys
-            .iter()
-            .take(self.level.saturating_add(1))
-            .position(|wanted| wanted.eq_ignore_ascii_case(key));
-        if let Some(level) = level {
-            let value = line.get(key.len().saturating_add(1)..).unwrap_or_default();
-            self.level = level;
-            let value = Zeroizing::new(without_trailing_blanks(value).to_vec());
-            self.entry = Some(Entry { line: number, value });
-        }
-    }
-}
-
-/// The text before the first colon; a key that starts with `[` extends to its `]`.
-fn key_of(line: &[u8]) -> Option<&[u8]> {
-    let inside = match line.first()? {
-        b'#' => return None,
-        b'[' => memchr(b']', line)?,
-        _ => 0,
-    };
-    let colon = memchr(b':', line.get(inside..)?)?.checked_add(inside)?;
-    line.get(..colon)
 }
 
 #[cfg(test)]
@@ -105,8 +77,8 @@ mod tests {
     use super::*;
 
     fn look_up(text: &[u8], keys: &[&str]) -> Result<Option<(u64, String)>, ControlError> {
-        let keys: Vec<_> = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-        let found = find(text, "smtproutes", &keys)?;
+        let keys = Keys::new(keys.iter().map(|key| key.as_bytes().to_vec()));
+        let found = find(text, "smtproutes", &keys, |value| value != b"unwanted")?;
         Ok(found.map(|entry| (entry.line, String::from_utf8(entry.value.to_vec()).unwrap())))
     }
 
@@ -121,10 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bracketed_key_extends_to_its_bracket() {
-        let text = b"[2001:db8::1]:relay.test\n[2001:db8::2:broken\n";
-        assert_eq!(look_up(text, &["[2001:db8::1]"]).unwrap(), Some((1, "relay.test".into())));
-        assert_eq!(look_up(text, &["[2001"]).unwrap(), None);
+    fn lines_with_an_unwanted_value_do_not_exist() {
+        let text = b"a.test:first\na.test:unwanted\n:last\n";
+        assert_eq!(look_up(text, &["a.test", ""]).unwrap(), Some((1, "first".into())));
+        assert_eq!(look_up(b"a.test:unwanted\n:last\n", &["a.test", ""]).unwrap(), Some((2, "last".into())));
     }
 
     #[test]

@@ -5,11 +5,17 @@
 //! file here for each control file; each turns text into a typed value and nothing else.
 #![forbid(unsafe_code)]
 
+pub mod authsenders;
+pub mod domaincerts;
+pub mod domainips;
+mod keys;
 mod lines;
+pub mod local_address;
 pub mod names;
+pub mod routes;
 pub mod smtproutes;
 pub mod timeouts;
-pub mod unsupported;
+pub mod tlsdestinations;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -18,6 +24,9 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
+
+use keys::Keys;
+use lines::Entry;
 
 /// The home of qmail: `QMAIL_HOME` when the program was built, else `/var/qmail`.
 pub const HOME: &str = match option_env!("QMAIL_HOME") {
@@ -32,6 +41,8 @@ pub enum ControlError {
     Home,
     /// A file cannot be read, or holds no usable value.
     Unreadable,
+    /// What `domainips` gives as an address is none.
+    BadAddress,
     /// A line that this delivery would have used is malformed.
     BadLine {
         /// The file's name.
@@ -41,10 +52,12 @@ pub enum ControlError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A file that this version cannot honour holds something.
+    /// A line that this delivery needs asks for what this version cannot do.
     Unsupported {
         /// The file's name.
         file: &'static str,
+        /// The line's number, from 1.
+        line: u64,
     },
 }
 
@@ -86,6 +99,19 @@ impl ControlDirectory {
             return Err(ControlError::Unreadable);
         }
         Ok(Some(File::from(file)))
+    }
+
+    /// The best entry of the list `name`; see [`lines::find`].
+    fn find(
+        &self,
+        name: &'static str,
+        keys: &Keys,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Entry>, ControlError> {
+        match self.file(name)? {
+            Some(file) => lines::find(file, name, keys, wanted),
+            None => Ok(None),
+        }
     }
 
     /// The value of a one-value file: its first line without trailing blanks. None when there is no such

@@ -1,9 +1,12 @@
 //! The decision tables: claims in, exact bytes out.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::host::HostName;
-use crate::ipc::{ConfinementStep, Request};
+use crate::ipc::{ConfinementStep, Family, Request};
 
+const LOCAL: LocalAddresses = LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None };
 const BEGIN: Message = Message::Request(Request::Begin);
 
 fn connected(last_octet: u8) -> Message {
@@ -32,7 +35,7 @@ fn after_mail(rest: &[Message]) -> Vec<Message> {
 
 /// What is printed for a delivery with `recipients` after these messages.
 fn reports(recipients: usize, messages: &[Message]) -> String {
-    let mut transcript = Transcript::new(b"example.test", recipients);
+    let mut transcript = Transcript::new(b"example.test", recipients, LOCAL);
     let result = messages.iter().try_for_each(|message| transcript.accept(message.clone()));
     let reports = match result {
         Ok(()) => transcript.conclude(),
@@ -228,10 +231,16 @@ fn failures_before_any_dialogue() {
     ] {
         assert_eq!(reports(1, &[BEGIN, claim(Claim::NotFound(failure))]), printed);
     }
+    let cannot_bind = |family| reports(1, &[BEGIN, claim(Claim::CannotBind(family))]);
+    let text = "ZSystem can't bind to local ip address: 192.0.2.99 (#4.3.0)/|";
+    assert_eq!(cannot_bind(Family::V4), text);
+    let lied = "ZThe network process broke its protocol and was stopped. (#4.3.0)/|";
+    assert_eq!(cannot_bind(Family::V6), lied, "it was given no such address");
+    let no_socket = reports(1, &[BEGIN, claim(Claim::NoSocket)]);
+    assert_eq!(no_socket, "ZSystem resources temporarily unavailable. (#4.3.0)/|");
     let step = ConfinementStep(sandbox::Step::Seccomp.into());
     let printed = reports(1, &[claim(Claim::NotConfined(step))]);
     assert_eq!(printed, "ZUnable to confine the network process: seccomp. (#4.3.0)/|");
-    let lied = "ZThe network process broke its protocol and was stopped. (#4.3.0)/|";
     assert_eq!(reports(1, &[claim(Claim::NotConfined(ConfinementStep(0)))]), lied);
     assert_eq!(reports(1, &[connected(1)]), lied, "nothing before confinement");
 }

@@ -49,7 +49,8 @@ impl Dialogue<'_> {
             return Ok(self.quit(Next::Exchanger));
         }
         let (mut this, hello) = self.hello()?;
-        if hello.offers(b"STARTTLS") && matches!(this.channel, Channel::Plain(_)) {
+        let may_start = this.plan.tls_start == TlsStart::StartTls;
+        if may_start && hello.offers(b"STARTTLS") && matches!(this.channel, Channel::Plain(_)) {
             this.write(b"STARTTLS\r\n", Step::Ehlo)?;
             // Refused: RFC 7435, in clear is better than not at all.
             if this.read(Step::Ehlo)?.text.code().value() == 220 {

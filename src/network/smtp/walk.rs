@@ -4,7 +4,7 @@
 use super::dialogue::{self, Next};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, Server};
-use crate::network::connect::connect_any;
+use crate::network::connect::{NoConnection, connect_any};
 use crate::network::exchangers::Exchanger;
 use crate::plan::Plan;
 
@@ -12,9 +12,15 @@ use crate::plan::Plan;
 pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
     for Exchanger { name, mut addresses } in exchangers {
         while !addresses.is_empty() {
-            let Some((stream, address)) = connect_any(&addresses, plan.port, plan.timeouts.connect) else {
-                monitor.claim(Claim::Unreachable);
-                break;
+            let (stream, address) = match connect_any(&addresses, plan) {
+                Ok(connection) => connection,
+                Err(NoConnection::Unreachable) => {
+                    monitor.claim(Claim::Unreachable);
+                    break;
+                }
+                // The next exchanger would find the same.
+                Err(NoConnection::CannotBind(family)) => return monitor.claim(Claim::CannotBind(family)),
+                Err(NoConnection::NoSocket) => return monitor.claim(Claim::NoSocket),
             };
             addresses.retain(|&other| other != address);
             let server = Server { name: name.clone(), address };

@@ -1,0 +1,122 @@
+//! The keys that a look-up in a list asks for, best first. Pure.
+#![forbid(unsafe_code)]
+
+use crate::host::Host;
+
+/// Keys in lower case, best first: the index is the level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    keys: Vec<Vec<u8>>,
+    /// Whether a line that starts with this octet may have one of the keys.
+    starts: [bool; 256],
+}
+
+impl Keys {
+    /// From the best to the last. A key that no line can have keeps its level and matches nothing.
+    pub(super) fn new(keys: impl IntoIterator<Item = Vec<u8>>) -> Keys {
+        let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| key.to_ascii_lowercase()).collect();
+        let mut starts = [false; 256];
+        for key in &keys {
+            let start = key.first().copied().unwrap_or(b':');
+            for octet in [start, start.to_ascii_uppercase()] {
+                if let Some(start) = starts.get_mut(usize::from(octet)) {
+                    *start = true;
+                }
+            }
+        }
+        Keys { keys, starts }
+    }
+
+    /// The level of a line's key, when it is `limit` or better; and what follows the key's colon. A key ends
+    /// at the first colon, or at the colon after its closing bracket when it starts with a bracket.
+    pub(super) fn find<'a>(&self, line: &'a [u8], limit: usize) -> Option<(usize, &'a [u8])> {
+        let start = *line.first()?;
+        if start == b'#' || !*self.starts.get(usize::from(start))? {
+            return None;
+        }
+        let candidates = self.keys.iter().take(limit.saturating_add(1)).enumerate();
+        candidates.filter(|(_, key)| is_key(key)).find_map(|(level, key)| {
+            let (found, rest) = line.split_at_checked(key.len())?;
+            let value = rest.strip_prefix(b":")?;
+            found.eq_ignore_ascii_case(key).then_some((level, value))
+        })
+    }
+}
+
+/// Whether a line can have this key.
+fn is_key(key: &[u8]) -> bool {
+    // In tlsdestinations one character may come before the bracket.
+    let from_bracket = key.iter().take(2).position(|&octet| octet == b'[').and_then(|at| key.get(at..));
+    match from_bracket.and_then(|key| key.strip_suffix(b"]")) {
+        Some(inside) => !inside.contains(&b']'),
+        None => from_bracket.is_none() && !key.contains(&b':'),
+    }
+}
+
+/// Keys of a host: the whole, then each suffix that starts at a dot. An address has no suffixes.
+pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
+    match host {
+        Host::Name(_) => whole_and_suffixes(argument, b"."),
+        Host::Address(_) => vec![argument.to_vec()],
+    }
+}
+
+/// Keys of a whole sender: all of it, then each suffix that starts at `@` or a dot.
+pub(super) fn of_sender(sender: &[u8]) -> Vec<Vec<u8>> {
+    whole_and_suffixes(sender, b"@.")
+}
+
+/// Keys of the sender's domain: the whole, then each suffix that starts at a dot. None without a domain.
+pub(super) fn of_sender_domain(sender: &[u8]) -> Vec<Vec<u8>> {
+    domain(sender).map_or_else(Vec::new, |domain| whole_and_suffixes(domain, b"."))
+}
+
+/// What follows the last `@`.
+pub(super) fn domain(address: &[u8]) -> Option<&[u8]> {
+    let at = address.iter().rposition(|&octet| octet == b'@')?;
+    address.get(at.saturating_add(1)..).filter(|domain| !domain.is_empty())
+}
+
+fn whole_and_suffixes(text: &[u8], starts: &[u8]) -> Vec<Vec<u8>> {
+    let inner = (1..text.len()).filter(|&at| text.get(at).is_some_and(|octet| starts.contains(octet)));
+    let suffixes = std::iter::once(0).chain(inner).filter_map(|at| text.get(at..));
+    suffixes.filter(|suffix| !suffix.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(keys: Vec<Vec<u8>>) -> Vec<String> {
+        keys.into_iter().map(|key| String::from_utf8(key).unwrap()).collect()
+    }
+
+    #[test]
+    fn levels_go_from_the_whole_to_the_last_suffix() {
+        let host = |name: &str| text(of_host(name.as_bytes(), &Host::parse(name.as_bytes()).unwrap()));
+        assert_eq!(host("a.b.test"), ["a.b.test", ".b.test", ".test"]);
+        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]"]);
+        assert_eq!(host("192.0.2.1"), ["192.0.2.1"]);
+        assert_eq!(text(of_sender(b"a.b@c.test")), ["a.b@c.test", ".b@c.test", "@c.test", ".test"]);
+        assert_eq!(text(of_sender(b"")), [""; 0]);
+        assert_eq!(text(of_sender_domain(b"x@y@a.b.test")), ["a.b.test", ".b.test", ".test"]);
+        assert_eq!(text(of_sender_domain(b"postmaster")), [""; 0]);
+        assert_eq!(text(of_sender_domain(b"a@")), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_has_the_key_before_its_first_colon() {
+        let keys = Keys::new(["A.test", ".test", "", "[2001:db8::1]", "[2001", "x:y"].map(|key| key.into()));
+        let found = |line: &'static str| keys.find(line.as_bytes(), usize::MAX);
+        assert_eq!(found("a.TEST:v"), Some((0, &b"v"[..])));
+        assert_eq!(found(".test:"), Some((1, &b""[..])));
+        assert_eq!(found(":v:w"), Some((2, &b"v:w"[..])));
+        assert_eq!(found("[2001:db8::1]:v"), Some((3, &b"v"[..])));
+        for none in
+            ["", "#a.test:v", "a.test", "a.testx:v", "b.test:v", "[2001:db8::2]:v", "x:y:v", " a.test:v"]
+        {
+            assert_eq!(found(none), None, "{none}");
+        }
+        assert_eq!(keys.find(b":v", 1), None, "worse than the limit");
+    }
+}

@@ -1,0 +1,266 @@
+//! `tlsdestinations`: which TLS a destination needs, `destination:cafile|ciphers|verifydepth;[s]port|domain` or
+//! `destination:=fingerprint|...`.
+//!
+//! Parsing and selection of the rule; numbers in comments are those of the manual page.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::keys::{self, Keys};
+use super::routes::{Origin, parse_port};
+use super::{ControlDirectory, ControlError};
+use crate::host::Host;
+use crate::plan::TlsStart;
+
+/// The file's name.
+pub const FILE: &str = "tlsdestinations";
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// (0) `*`: TLS when offered.
+    Optional,
+    /// (1) `?`, (19) `?host`: TLS when offered, in clear when its handshake fails.
+    OptionalOrClear,
+    /// (2) `-`: TLS when offered, anonymous suites too.
+    OptionalAnonymous,
+    /// (3) `/`, (20) `/host`: as (0), without TLSA.
+    OptionalWithoutTlsa,
+    /// (4) `-*`, (15) `-host`: TLS, at least anonymous.
+    Anonymous,
+    /// (5) `+*`: TLS, the certificate's chain verified.
+    Chain,
+    /// (6) `~*`, (14) `~host`: chain and name; wildcards and parent domains match.
+    Name,
+    /// (7) `=*`, (13) `=host`: chain and exact name.
+    ExactName,
+    /// (8) `/*`: TLS, without TLSA.
+    WithoutTlsa,
+    /// (9) to (12), (18) `host`: TLS; the chain verified when a CA is given.
+    Required,
+    /// (16) `%host`: TLS, the certificate with this fingerprint.
+    Pinned,
+    /// (17) `!host`: no STARTTLS.
+    Never,
+}
+
+/// Where trust anchors come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustAnchors {
+    /// A file of certificates.
+    File(PathBuf),
+    /// A directory of certificates named by hash: the value ends in `/`.
+    Directory(PathBuf),
+}
+
+/// The digest that a fingerprint's length stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// 40 digits.
+    Sha1,
+    /// 56 digits.
+    Sha224,
+    /// 64 digits.
+    Sha256,
+    /// 96 digits.
+    Sha384,
+    /// 128 digits.
+    Sha512,
+}
+
+/// A certificate's fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Upper-case hexadecimal digits, without colons.
+    pub hex: String,
+    /// None: no digest has this length.
+    pub digest: Option<Digest>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsRule {
+    /// Where it stands; none for the rule without a line.
+    pub origin: Option<Origin>,
+    /// What its key asks for.
+    pub kind: Kind,
+    /// Whom to trust instead of the system's trust store.
+    pub trust_anchors: Option<TrustAnchors>,
+    /// OpenSSL's cipher string, for TLS 1.2 and below.
+    pub ciphers: Option<String>,
+    /// How long the chain may be.
+    pub verify_depth: Option<u32>,
+    /// The port, which wins over the route's, and how TLS starts there.
+    pub port: Option<(TlsStart, u16)>,
+    /// Of the certificate to expect; only with [`Kind::Pinned`].
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl TlsRule {
+    /// (0): what holds without any line.
+    pub fn default_rule() -> TlsRule {
+        TlsRule {
+            origin: None,
+            kind: Kind::Optional,
+            trust_anchors: None,
+            ciphers: None,
+            verify_depth: None,
+            port: None,
+            fingerprint: None,
+        }
+    }
+}
+
+/// The rule for `destination`: the relay as its route writes it, else the host argument. Lines bound to another
+/// domain than `sender`'s do not exist.
+pub fn look_up(
+    control: &ControlDirectory,
+    destination: &[u8],
+    host: &Host,
+    sender: &[u8],
+) -> Result<TlsRule, ControlError> {
+    let (kinds, keys): (Vec<Kind>, Vec<Vec<u8>>) = keys(destination, host).into_iter().unzip();
+    let keys = Keys::new(keys);
+    let Some(entry) = control.find(FILE, &keys, |value| is_for(value, sender))? else {
+        return Ok(TlsRule::default_rule());
+    };
+    let origin = Origin { file: FILE, line: entry.line };
+    let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
+    parse(&entry.value, origin, kind)
+}
+
+/// All keys in the order in which the first match wins.
+fn keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
+    use Kind::{Anonymous, Chain, ExactName, Name, Never, Optional, OptionalAnonymous, OptionalOrClear};
+    use Kind::{OptionalWithoutTlsa, Pinned, Required, WithoutTlsa};
+    let levels = keys::of_host(destination, host);
+    let whole = levels.get(..1).unwrap_or_default();
+    let specific = [
+        (Never, "!", levels.as_slice()),
+        (Pinned, "%", whole),
+        (ExactName, "=", whole),
+        (Name, "~", &levels),
+        (Required, "", &levels),
+        (Anonymous, "-", &levels),
+        (OptionalOrClear, "?", &levels),
+        (OptionalWithoutTlsa, "/", &levels),
+    ];
+    let generic = [
+        (ExactName, "=*"),
+        (Name, "~*"),
+        (Chain, "+*"),
+        (Anonymous, "-*"),
+        (WithoutTlsa, "/*"),
+        (Optional, "*"),
+        (OptionalOrClear, "?"),
+        (OptionalAnonymous, "-"),
+        (OptionalWithoutTlsa, "/"),
+    ];
+    let specific = specific.into_iter().flat_map(|(kind, prefix, levels)| {
+        levels.iter().map(move |level| (kind, [prefix.as_bytes(), level].concat()))
+    });
+    specific.chain(generic.map(|(kind, key)| (kind, key.as_bytes().to_vec()))).collect()
+}
+
+/// (12): whether a line without a fourth field, or for the sender's domain or one above it.
+fn is_for(value: &[u8], sender: &[u8]) -> bool {
+    let Some(bound) = value.splitn(4, |&octet| octet == b'|').nth(3).filter(|bound| !bound.is_empty()) else {
+        return true;
+    };
+    let Some(domain) = keys::domain(sender) else {
+        return false;
+    };
+    match domain.len().checked_sub(bound.len()).and_then(|at| domain.split_at_checked(at)) {
+        Some((above, end)) => end.eq_ignore_ascii_case(bound) && (above.is_empty() || above.ends_with(b".")),
+        None => false,
+    }
+}
+
+fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, ControlError> {
+    let mut fields: Vec<&[u8]> = value.splitn(4, |&octet| octet == b'|').take(3).collect();
+    let mut port = None;
+    // The port follows the last field that is there; `host:;35` has no other.
+    if let Some(last) = fields.last_mut()
+        && let Some(at) = last.iter().rposition(|&octet| octet == b';')
+    {
+        let (before, after) = last.split_at(at);
+        let (start, number) = after
+            .get(1..)
+            .and_then(parse_port)
+            .ok_or_else(|| origin.bad("the port is not a number from 1 to 65535"))?;
+        // 465 is SMTPS with or without its s.
+        port = number.map(|number| (if number == 465 { TlsStart::Implicit } else { start }, number));
+        *last = before;
+    }
+    let mut fields = fields.into_iter();
+    let [first, second, third] = [fields.next(), fields.next(), fields.next()].map(Option::unwrap_or_default);
+    // The manual page's (15) has its ciphers where the depth belongs.
+    let (ciphers, depth) = match second {
+        b"" if third.iter().any(|octet| !octet.is_ascii_digit()) => (third, &b""[..]),
+        _ => (second, third),
+    };
+    let (fingerprint, anchors) = match first.strip_prefix(b"=") {
+        Some(hex) => (
+            Some(parse_fingerprint(hex).ok_or_else(|| origin.bad("the fingerprint is not hexadecimal"))?),
+            None,
+        ),
+        None => (None, trust_anchors(first)),
+    };
+    match (kind, &fingerprint) {
+        (Kind::Pinned, None) => return Err(origin.bad("there is no fingerprint: write %host:=DIGITS")),
+        (Kind::Pinned, Some(_)) | (_, None) => {}
+        (_, Some(_)) => return Err(origin.bad("a fingerprint needs a key that starts with %")),
+    }
+    Ok(TlsRule {
+        origin: Some(origin),
+        kind,
+        trust_anchors: anchors,
+        ciphers: match ciphers {
+            b"" => None,
+            text => {
+                Some(String::from_utf8(text.to_vec()).map_err(|_| origin.bad("the ciphers are not text"))?)
+            }
+        },
+        verify_depth: match depth {
+            b"" => None,
+            text => Some(number(text).ok_or_else(|| origin.bad("the verify depth is not a number"))?),
+        },
+        port,
+        fingerprint,
+    })
+}
+
+fn trust_anchors(field: &[u8]) -> Option<TrustAnchors> {
+    let path = || PathBuf::from(OsString::from_vec(field.to_vec()));
+    match field.last()? {
+        b'/' => Some(TrustAnchors::Directory(path())),
+        _ => Some(TrustAnchors::File(path())),
+    }
+}
+
+fn parse_fingerprint(text: &[u8]) -> Option<Fingerprint> {
+    let digits: Vec<u8> = text.iter().copied().filter(|&octet| octet != b':').collect();
+    let hex = String::from_utf8(digits.to_ascii_uppercase()).ok()?;
+    if hex.is_empty() || !hex.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+        return None;
+    }
+    let digest = match hex.len() {
+        40 => Some(Digest::Sha1),
+        56 => Some(Digest::Sha224),
+        64 => Some(Digest::Sha256),
+        96 => Some(Digest::Sha384),
+        128 => Some(Digest::Sha512),
+        _ => None,
+    };
+    Some(Fingerprint { hex, digest })
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok().filter(|_| text.bytes().all(|octet| octet.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests;
