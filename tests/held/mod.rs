@@ -78,7 +78,10 @@ impl Held {
         let (tell_reached, reached) = channel();
         let (go_on, told_to_go_on) = channel();
         let thread = std::thread::spawn(move || {
-            let peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            // From here on the next server may have the port.
+            drop(listener);
+            let peer = Peer::new(stream, LONG_ENOUGH).unwrap();
             let mut seen = Seen::default();
             let pause = Pause { stage, tell_reached, told_to_go_on };
             // The delivery may end at any point: what has been seen until then is all there is.
