@@ -53,24 +53,24 @@ impl Path {
         if !argument.is_ascii() {
             return Err(BadAddress::NotAscii);
         }
-        let (local, domain) = match argument.iter().rposition(|&octet| octet == b'@') {
-            Some(at) => argument.split_at(at),
-            None => (argument, &[][..]),
-        };
-        // `domain` still starts with its `@`.
-        if domain
-            .iter()
-            .any(|octet| matches!(octet, b' ' | b'<' | b'>' | b'"' | b'\\' | b'(' | b')' | b',' | b';'))
-        {
-            return Err(BadAddress::Unsafe);
-        }
         let mut path = Vec::with_capacity(argument.len());
-        if is_dot_string(local) {
-            path.extend_from_slice(local);
-        } else {
-            quote(local, &mut path);
+        match argument.iter().rposition(|&octet| octet == b'@') {
+            Some(at) => {
+                let (local, domain) = argument.split_at(at);
+                if domain.iter().any(|octet| b" <>\"\\(),;".contains(octet)) {
+                    return Err(BadAddress::Unsafe);
+                }
+                if is_dot_string(local) {
+                    path.extend_from_slice(local);
+                } else {
+                    quote(local, &mut path);
+                }
+                path.extend_from_slice(domain);
+            }
+            // Sent as it is, unless it needs quotes to stay within the path.
+            None if argument.iter().any(|octet| b" <>\"\\".contains(octet)) => quote(argument, &mut path),
+            None => path.extend_from_slice(argument),
         }
-        path.extend_from_slice(domain);
         if path.len() > Path::MAX { Err(BadAddress::TooLong) } else { Ok(Path(path)) }
     }
 }
@@ -118,6 +118,8 @@ mod tests {
             ("a@b@example.test", "\"a@b\"@example.test"),
             ("@example.test", "\"\"@example.test"),
             ("postmaster", "postmaster"),
+            ("a..b", "a..b"),
+            ("c d", "\"c d\""),
             ("x@[192.0.2.1]", "x@[192.0.2.1]"),
             ("x@[IPv6:2001:db8::1]", "x@[IPv6:2001:db8::1]"),
         ] {

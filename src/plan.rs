@@ -46,7 +46,16 @@ pub enum Destination {
     /// The host argument is an address: no look-up at all. It may not be one of ours.
     Literal(IpAddr, OwnAddresses),
     /// The one host that a control file names: no MX look-up, and no question whether it is this machine.
-    Relay(Host),
+    Relay(Relay),
+}
+
+/// A relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// What to connect to.
+    pub host: Host,
+    /// How the file writes it: what reports call it, and what `tlsdestinations` is asked for.
+    pub as_written: Vec<u8>,
 }
 
 /// The addresses of this machine's interfaces.

@@ -19,8 +19,8 @@ pub(crate) fn fork() -> Result<ForkResult, Errno> {
 
 /// close_range(2) from `first` to the last descriptor there is.
 pub(crate) fn close_from(first: RawFd) -> Result<(), Errno> {
-    // SAFETY: close_range touches no memory. It invalidates descriptors; callers run it before any
-    // owner of a descriptor from `first` on exists, or in the child, which uses none of them again.
+    // SAFETY: close_range touches no memory. It invalidates descriptors; callers run it where no owner of a
+    // descriptor from `first` on exists in our code.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
     Errno::result(result).map(drop)
 }

@@ -15,8 +15,9 @@ const LIMITS: [(Resource, u64); 5] = [
     // No byte into any file; pipes and sockets are not counted. A descriptor of a file that is open for writing,
     // a redirected standard error for instance, must not be in the child: a write to it is SIGXFSZ.
     (Resource::RLIMIT_FSIZE, 0),
-    // Three standard descriptors, a few pipes, an event loop, and a socket for each question and address in flight.
-    (Resource::RLIMIT_NOFILE, 64),
+    // Three standard descriptors, a few pipes, an event loop, and a socket for each question in flight and each of its
+    // repetitions: a hundred in practice.
+    (Resource::RLIMIT_NOFILE, 256),
     // Program, libraries, stack and heap stay below 64 MiB in practice. Eight times that is never in the way, and what
     // a hostile peer makes the child store cannot exhaust a machine that runs a hundred of them at a time.
     (Resource::RLIMIT_AS, 512 * 1024 * 1024),

@@ -7,7 +7,7 @@
 //! than [`FLUSH_INTERVAL`] and the step under way.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Decoder};
@@ -15,6 +15,9 @@ use super::{Claim, Message, Reply, Request};
 
 /// The exit status of a child whose monitor is gone. Nobody reads it.
 const MONITOR_GONE: u8 = 1;
+
+/// The child's descriptor for the write end of the message pipe. No higher one is open when it begins to work.
+pub const MESSAGE_PIPE: RawFd = 4;
 
 /// After this time without a write the next claim is written at once.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);

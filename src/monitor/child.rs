@@ -1,10 +1,10 @@
 //! Starts the network child and ends it. Monitor only.
 //!
 //! The child inherits the plan by fork, and four descriptors: 0 the message, 1 and 2 the read end of the
-//! reply pipe, and the write end of the message pipe.
+//! reply pipe, 4 the write end of the message pipe.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -13,7 +13,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, getpid, pipe2};
 use sandbox::{ChildProfile, Identity};
 
-use crate::ipc::child_end::ChildEnd;
+use crate::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
 use crate::plan::Plan;
 use crate::{startup, sys};
 
@@ -40,6 +40,8 @@ pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Chi
     if !startup::single_threaded() {
         return Err(Errno::EAGAIN);
     }
+    // The user database, which was asked for the account, may have left something open.
+    sys::close_from(3)?;
     let (messages, child_messages) = pipe2(OFlag::O_CLOEXEC)?;
     let (child_replies, replies) = pipe2(OFlag::O_CLOEXEC)?;
     let profile = ChildProfile {
@@ -56,6 +58,9 @@ pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Chi
                 sandbox::leave(NOT_STARTED);
             }
             drop(child_replies);
+            if child_messages.as_raw_fd() != MESSAGE_PIPE {
+                sandbox::leave(NOT_STARTED);
+            }
             entry(plan, &profile, ChildEnd::new(child_messages))
         }
     }

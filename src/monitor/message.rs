@@ -27,7 +27,8 @@ pub fn inspect() -> Result<Option<u64>, MessageFault> {
         SFlag::S_IFCHR if access == OFlag::O_RDWR && is_null_device(status.st_rdev) => Err(Unreadable),
         SFlag::S_IFREG => {
             let offset = lseek(&stdin, 0, Whence::SeekCur).map_err(|_| Unreadable)?;
-            let octets = u64::try_from(status.st_size.saturating_sub(offset)).unwrap_or(0);
+            // An offset beyond the end is no empty message.
+            let octets = u64::try_from(status.st_size.saturating_sub(offset)).map_err(|_| Unreadable)?;
             if octets == 0 {
                 return Ok(Some(0));
             }

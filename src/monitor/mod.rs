@@ -40,7 +40,7 @@ pub fn deliver(
     let host = invocation.host_argument.clone();
     let plan = planning::plan(invocation, message_octets, environment)?;
     let identity = sandbox::Identity::choose(ACCOUNT)?;
-    let transcript = Transcript::new(&host, plan.recipients.len(), plan.local);
+    let transcript = Transcript::new(&host, &plan);
     let longest_step = plan.timeouts.longest();
     let child = child::start(&plan, identity, entry)?;
     if let Err(error) = sandbox::confine_monitor(child.pid) {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::permits::{Stage, permits};
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::ipc::{Claim, LookupFailure, Message, MessageFault, Server, Step, TlsFailure};
-use crate::plan::LocalAddresses;
+use crate::plan::{Destination, LocalAddresses, Plan};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 
 /// The child cannot be trusted or used any further.
@@ -27,6 +27,8 @@ pub enum Broken {
 #[derive(Debug)]
 pub struct Transcript {
     host: String,
+    /// What a control file calls the server.
+    relay: Option<String>,
     recipients_wanted: usize,
     local: LocalAddresses,
     stage: Stage,
@@ -47,13 +49,17 @@ struct Walk {
 }
 
 impl Transcript {
-    /// A delivery to `host` (the argument) with as many recipients as the child was handed.
-    /// `local` is where the child was told to connect from.
-    pub fn new(host: &[u8], recipients: usize, local: LocalAddresses) -> Transcript {
+    /// A delivery to `host` (the argument) by this plan.
+    pub fn new(host: &[u8], plan: &Plan) -> Transcript {
+        let relay = match &plan.destination {
+            Destination::Relay(relay) => Some(printable(&relay.as_written)),
+            Destination::Exchangers(..) | Destination::Literal(..) => None,
+        };
         Transcript {
             host: printable(host),
-            recipients_wanted: recipients,
-            local,
+            relay,
+            recipients_wanted: plan.recipients.len(),
+            local: plan.local,
             stage: Stage::Confining,
             tls: false,
             server: None,
@@ -272,7 +278,8 @@ impl Transcript {
 
     fn tls_failed(&self, failure: TlsFailure) -> Result<Text, Broken> {
         let server = self.server.as_ref().ok_or(Broken::Lied)?;
-        let remote = server.name.as_ref().map_or_else(|| server.address.to_string(), ToString::to_string);
+        let name = self.relay.clone().or_else(|| server.name.as_ref().map(ToString::to_string));
+        let remote = name.unwrap_or_else(|| server.address.to_string());
         let host = &self.host;
         Ok(Text::new(match failure {
             TlsFailure::Context => {

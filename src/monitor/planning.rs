@@ -54,7 +54,7 @@ pub fn plan(
     };
     let local = local_addresses(route_local.map_or(local, |address| vec![address]))?;
     let destination = match (relay, invocation.host) {
-        (Some(relay), _) => Destination::Relay(relay.host),
+        (Some(relay), _) => Destination::Relay(relay),
         (None, Host::Name(domain)) => Destination::Exchangers(domain, interfaces::own_addresses()?),
         (None, Host::Address(address)) => Destination::Literal(address, interfaces::own_addresses()?),
     };

@@ -50,6 +50,9 @@ impl PartialOrd for Deadline {
     }
 }
 
+/// For what is done without waiting: OpenSSL's own work needs some time.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// The connection ended, failed, or outlasted its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lost;
@@ -63,20 +66,62 @@ pub(super) enum Want {
     Write,
 }
 
-/// Waits until `stream` is ready.
-pub(super) fn wait(stream: &TcpStream, want: Want, deadline: Deadline) -> Result<(), Lost> {
-    let flags = match want {
-        Want::Read => PollFlags::POLLIN,
-        Want::Write => PollFlags::POLLOUT,
-    };
-    loop {
-        let mut descriptors = [PollFd::new(stream.as_fd(), flags)];
-        match poll(&mut descriptors, deadline.poll_timeout(Instant::now())) {
-            Ok(0) if deadline.has_passed() => return Err(Lost),
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
-            Err(_) => return Err(Lost),
+/// A connected, non-blocking socket that stops working when the deadline of the step has passed, so that a
+/// peer that always has one more octet cannot keep OpenSSL busy beyond it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    deadline: Deadline,
+}
+
+impl Socket {
+    /// For steps up to `deadline`.
+    pub(super) fn new(stream: TcpStream, deadline: Deadline) -> Socket {
+        Socket { stream, deadline }
+    }
+
+    /// The same socket, for a step up to `deadline`.
+    pub(super) fn until(self, deadline: Deadline) -> Socket {
+        Socket { deadline, ..self }
+    }
+
+    /// Waits until the socket is ready.
+    pub(super) fn wait(&self, want: Want) -> Result<(), Lost> {
+        let flags = match want {
+            Want::Read => PollFlags::POLLIN,
+            Want::Write => PollFlags::POLLOUT,
+        };
+        while !self.deadline.has_passed() {
+            let mut descriptors = [PollFd::new(self.stream.as_fd(), flags)];
+            match poll(&mut descriptors, self.deadline.poll_timeout(Instant::now())) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(_) => return Err(Lost),
+            }
         }
+        Err(Lost)
+    }
+
+    fn in_time(&self) -> io::Result<()> {
+        if self.deadline.has_passed() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.in_time()?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.in_time()?;
+        self.stream.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -84,9 +129,9 @@ pub(super) fn wait(stream: &TcpStream, want: Want, deadline: Deadline) -> Result
 #[derive(Debug)]
 pub(super) enum Channel {
     /// In clear.
-    Plain(TcpStream),
+    Plain(Socket),
     /// Under TLS.
-    Tls(SslStream<TcpStream>),
+    Tls(SslStream<Socket>),
 }
 
 impl Channel {
@@ -107,8 +152,20 @@ impl Channel {
         Ok(())
     }
 
+    /// Whether octets of the peer are there already. They are lost.
+    pub(super) fn has_spoken(&mut self) -> bool {
+        self.set_deadline(Deadline::after(AT_ONCE));
+        let mut octet = [0];
+        let result = match self {
+            Channel::Plain(stream) => attempt(stream.read(&mut octet), Want::Read),
+            Channel::Tls(stream) => tls_attempt(stream.ssl_read(&mut octet)),
+        };
+        result.is_ok_and(|count| count > 0)
+    }
+
     /// Writes what can be written without waiting, and forgets the connection.
     pub(super) fn farewell(mut self, octets: &[u8]) {
+        self.set_deadline(Deadline::after(AT_ONCE));
         let _ = self.write_once(octets);
         if let Channel::Tls(stream) = &mut self {
             let _ = stream.shutdown();
@@ -127,23 +184,23 @@ impl Channel {
         deadline: Deadline,
         mut step: impl FnMut(&mut Channel) -> Result<usize, Hindrance>,
     ) -> Result<usize, Lost> {
+        self.set_deadline(deadline);
         loop {
             match step(self) {
                 Ok(0) | Err(Hindrance::Lost) => return Err(Lost),
                 Ok(count) => return Ok(count),
-                Err(Hindrance::Must(want)) => wait(self.socket(), want, deadline)?,
-            }
-            // A peer that always has one more octet does not stop the clock.
-            if deadline.has_passed() {
-                return Err(Lost);
+                Err(Hindrance::Must(want)) => match self {
+                    Channel::Plain(stream) => stream.wait(want)?,
+                    Channel::Tls(stream) => stream.get_ref().wait(want)?,
+                },
             }
         }
     }
 
-    fn socket(&self) -> &TcpStream {
+    fn set_deadline(&mut self, deadline: Deadline) {
         match self {
-            Channel::Plain(stream) => stream,
-            Channel::Tls(stream) => stream.get_ref(),
+            Channel::Plain(stream) => stream.deadline = deadline,
+            Channel::Tls(stream) => stream.get_mut().deadline = deadline,
         }
     }
 }

@@ -13,7 +13,7 @@ use hickory_resolver::config::{NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, Query, ResponseCode};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
@@ -41,7 +41,7 @@ impl<T> Answer<T> {
 /// What a look-up came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lookup<T> {
-    /// There are records.
+    /// There are records; those that cannot be used are left out.
     Found(Answer<Vec<T>>),
     /// The name exists, without such records.
     NoData,
@@ -62,14 +62,25 @@ pub(super) struct Mx {
 
 /// One attempt with one server. UDP is sent again twice within it.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// How often a silent server is asked.
+const ROUNDS: usize = 2;
 /// RFC 9715: what passes without fragments.
 const PAYLOAD: u16 = 1232;
 
-/// Asks the resolvers of the plan. Works inside a tokio runtime.
+/// Asks the resolvers of the plan, one after the other. Works inside a tokio runtime.
 #[derive(Clone)]
 pub(super) struct Resolver {
-    pool: NameServerPool<TokioRuntimeProvider>,
+    servers: Vec<NameServerPool<TokioRuntimeProvider>>,
     trust_ad: bool,
+}
+
+/// What one server had to say.
+enum Attempt<T> {
+    Answered(Lookup<T>),
+    /// It answered, and cannot help: SERVFAIL (bogus, too), REFUSED, or another code.
+    Declined,
+    /// Nothing usable came.
+    Silent,
 }
 
 impl Resolver {
@@ -77,12 +88,17 @@ impl Resolver {
     pub(super) fn new(resolvers: &Resolvers) -> Option<Resolver> {
         let mut options = ResolverOpts::default();
         options.timeout = ATTEMPT;
-        options.attempts = 2;
         options.edns_payload_len = PAYLOAD;
         let context = Arc::new(PoolContext::new(options, TlsConfig::new().ok()?));
-        let servers = resolvers.addresses.iter().map(|&address| NameServerConfig::udp_and_tcp(address));
-        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
-        Some(Resolver { pool, trust_ad: resolvers.trust_ad })
+        // A pool of several would take the first answer, and a server that refuses is the fastest.
+        let pool = |&address: &IpAddr| {
+            let server = NameServerConfig::udp_and_tcp(address);
+            NameServerPool::from_config([server], context.clone(), TokioRuntimeProvider::default())
+        };
+        Some(Resolver {
+            servers: resolvers.addresses.iter().map(pool).collect(),
+            trust_ad: resolvers.trust_ad,
+        })
     }
 
     /// MX records. Those whose exchange is not a host name are dropped; nothing can be done with them.
@@ -135,32 +151,56 @@ impl Resolver {
         let Ok(name) = Name::from_ascii(format!("{name}.")) else {
             return Lookup::NoName;
         };
+        let mut silent: Vec<_> = self.servers.iter().collect();
+        for _ in 0..ROUNDS {
+            let mut still_silent = Vec::new();
+            for server in silent {
+                match self.ask(server, &name, kind, &pick).await {
+                    Attempt::Answered(lookup) => return lookup,
+                    Attempt::Declined => {}
+                    Attempt::Silent => still_silent.push(server),
+                }
+            }
+            silent = still_silent;
+        }
+        Lookup::Failed
+    }
+
+    async fn ask<T>(
+        &self,
+        server: &NameServerPool<TokioRuntimeProvider>,
+        name: &Name,
+        kind: RecordType,
+        pick: &impl Fn(&RData) -> Option<T>,
+    ) -> Attempt<T> {
         let mut options = DnsRequestOptions::default();
         options.use_edns = true;
         options.edns_payload_len = PAYLOAD;
         options.recursion_desired = true;
-        let mut request = DnsRequest::from_query(Query::query(name, kind), options);
+        let mut request = DnsRequest::from_query(Query::query(name.clone(), kind), options);
         // RFC 6840 section 5.7: AD in the query asks for the answer's status without its signatures.
         request.metadata.authentic_data = true;
-        match self.pool.send(request).first_answer().await {
-            Ok(response) => {
-                let records: Vec<T> =
-                    response.answers.iter().filter_map(|record| pick(&record.data)).collect();
-                if records.is_empty() {
-                    Lookup::NoData
-                } else if self.trust_ad && response.metadata.authentic_data {
-                    Lookup::Found(Answer::Secure(records))
-                } else {
-                    Lookup::Found(Answer::Insecure(records))
-                }
+        let (code, response) = match server.send(request).first_answer().await {
+            Ok(response) => (response.metadata.response_code, Some(response)),
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => (denial.response_code, None),
+            Err(NetError::Dns(DnsError::ResponseCode(_))) => return Attempt::Declined,
+            Err(_) => return Attempt::Silent,
+        };
+        let of_kind =
+            |response: &DnsResponse| response.answers.iter().any(|record| record.record_type() == kind);
+        Attempt::Answered(match (code, response) {
+            // Records that cannot be used are records all the same: not "no MX".
+            (ResponseCode::NoError, Some(response)) if of_kind(&response) => {
+                let records = response.answers.iter().filter_map(|record| pick(&record.data)).collect();
+                Lookup::Found(match self.trust_ad && response.metadata.authentic_data {
+                    true => Answer::Secure(records),
+                    false => Answer::Insecure(records),
+                })
             }
-            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => match denial.response_code {
-                ResponseCode::NXDomain => Lookup::NoName,
-                ResponseCode::NoError => Lookup::NoData,
-                _ => Lookup::Failed,
-            },
-            Err(_) => Lookup::Failed,
-        }
+            (ResponseCode::NoError, _) => Lookup::NoData,
+            (ResponseCode::NXDomain, _) => Lookup::NoName,
+            _ => return Attempt::Declined,
+        })
     }
 }
 

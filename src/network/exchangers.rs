@@ -11,28 +11,29 @@ use tokio::task::JoinSet;
 use super::dns::{Lookup, Mx, Resolver};
 use crate::host::{Host, HostName};
 use crate::ipc::LookupFailure;
-use crate::plan::{Destination, OwnAddresses, Plan};
+use crate::plan::{Destination, OwnAddresses, Plan, Relay};
 
 /// A server to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exchanger {
     /// Its name; none for an address literal.
     pub(super) name: Option<HostName>,
-    /// Where it may be reached, IPv6 and IPv4 in turn. At least one.
+    /// Where it may be reached, IPv6 and IPv4 in turn. None: it is there, and could not be looked up now.
     pub(super) addresses: Vec<IpAddr>,
 }
 
-/// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones.
+/// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones. What is cut
+/// off counts as not reached.
 const MOST_EXCHANGERS: usize = 16;
 const MOST_ADDRESSES: usize = 16;
 
 /// Finds the exchangers, best first.
 pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
     match &plan.destination {
-        Destination::Relay(Host::Address(address)) => Ok(vec![at(*address)]),
+        Destination::Relay(Relay { host: Host::Address(address), .. }) => Ok(vec![at(*address)]),
         Destination::Literal(address, own) if own.contain(*address) => Err(LookupFailure::OnlyOurselves),
         Destination::Literal(address, _) => Ok(vec![at(*address)]),
-        Destination::Relay(Host::Name(relay)) => look_up(plan, async |resolver| {
+        Destination::Relay(Relay { host: Host::Name(relay), .. }) => look_up(plan, async |resolver| {
             let candidates = with_addresses(resolver, vec![(0, relay.clone())]).await;
             // What the administrator wrote is not the recipient's fault: never a bounce.
             candidates.map(in_order).map_err(|_| LookupFailure::Temporary)
@@ -102,46 +103,47 @@ fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
             names.push((mx.preference, name));
         }
     }
-    names.truncate(MOST_EXCHANGERS);
     Ok(names)
 }
 
-/// Asks for all addresses at once. Exchangers without any are passed over; when none is left, a look-up
-/// that failed leaves hope, and denials do not.
+/// Asks for all addresses at once. Exchangers that have none are passed over; those whose look-up failed stay,
+/// without addresses, because they might have taken the message.
 async fn with_addresses(
     resolver: &Resolver,
-    names: Vec<(u16, HostName)>,
+    mut names: Vec<(u16, HostName)>,
 ) -> Result<Vec<Candidate>, LookupFailure> {
+    let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
     let mut lookups = JoinSet::new();
     for (index, (_, name)) in names.iter().enumerate() {
         let (v6, v4) = ((resolver.clone(), name.clone()), (resolver.clone(), name.clone()));
         lookups.spawn(async move { (index, v6.0.ipv6(&v6.1).await) });
         lookups.spawn(async move { (index, v4.0.ipv4(&v4.1).await) });
     }
-    let mut found: Vec<Vec<IpAddr>> = vec![Vec::new(); names.len()];
-    let mut failed = false;
+    let mut found: Vec<(Vec<IpAddr>, bool)> = vec![(Vec::new(), false); names.len()];
     while let Some(result) = lookups.join_next().await {
         let (index, lookup) = result.map_err(|_| LookupFailure::Temporary)?;
+        let (addresses, failed) = found.get_mut(index).ok_or(LookupFailure::Temporary)?;
         match lookup {
-            Lookup::Found(answer) => {
-                found.get_mut(index).ok_or(LookupFailure::Temporary)?.extend(answer.into_unverified());
-            }
+            Lookup::Found(answer) => addresses.extend(answer.into_unverified()),
             Lookup::NoData | Lookup::NoName => {}
-            Lookup::Failed => failed = true,
+            Lookup::Failed => *failed = true,
         }
     }
-    let candidates: Vec<Candidate> = names
-        .into_iter()
-        .zip(found)
-        .filter(|(_, addresses)| !addresses.is_empty())
-        .map(|((preference, name), addresses)| {
+    let looked_up = names.into_iter().zip(found);
+    let not_looked_up = left_out.into_iter().map(|name| (name, (Vec::new(), true)));
+    let candidates: Vec<Candidate> = looked_up
+        .chain(not_looked_up)
+        .filter(|(_, (addresses, failed))| *failed || !addresses.is_empty())
+        .map(|((preference, name), (addresses, _))| {
             (preference, Exchanger { name: Some(name), addresses: interleave(addresses) })
         })
         .collect();
-    match candidates.is_empty() {
+    if candidates.is_empty() {
+        return Err(LookupFailure::NoAddress);
+    }
+    match candidates.iter().all(|(_, exchanger)| exchanger.addresses.is_empty()) {
+        true => Err(LookupFailure::Temporary),
         false => Ok(candidates),
-        true if failed => Err(LookupFailure::Temporary),
-        true => Err(LookupFailure::NoAddress),
     }
 }
 
@@ -158,7 +160,11 @@ fn better_than_own(mut candidates: Vec<Candidate>, own: &OwnAddresses) -> Vec<Ca
 }
 
 fn in_order(candidates: Vec<Candidate>) -> Vec<Exchanger> {
-    candidates.into_iter().map(|(_, exchanger)| exchanger).collect()
+    let mut exchangers: Vec<_> = candidates.into_iter().map(|(_, exchanger)| exchanger).collect();
+    for exchanger in &mut exchangers {
+        exchanger.addresses.truncate(MOST_ADDRESSES);
+    }
+    exchangers
 }
 
 /// IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4).
@@ -169,7 +175,6 @@ fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     loop {
         let pair = [v6.next(), v4.next()];
         if pair == [None, None] {
-            order.truncate(MOST_ADDRESSES);
             return order;
         }
         order.extend(pair.into_iter().flatten());
@@ -207,13 +212,6 @@ mod tests {
     fn a_null_mx_counts_only_alone() {
         assert_eq!(ordered(&[mx(0, "")]), Err(LookupFailure::NullMx));
         assert_eq!(ordered(&[mx(0, ""), mx(10, "a.test")]), Ok(vec!["a.test".to_owned()]));
-    }
-
-    #[test]
-    fn the_best_sixteen_are_kept() {
-        let records: Vec<_> = (0..40).map(|n| mx(n, &format!("mx{n}.test"))).collect();
-        let names = ordered(&records).unwrap();
-        assert_eq!((names.len(), names[15].as_str()), (16, "mx15.test"));
     }
 
     #[test]

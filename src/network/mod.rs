@@ -13,14 +13,22 @@ mod tls;
 
 use sandbox::ChildProfile;
 
-use crate::ipc::child_end::ChildEnd;
+use crate::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
 use crate::ipc::{Claim, ConfinementStep, Reply, Request};
 use crate::plan::Plan;
+use crate::sys;
+
+/// The exit status of a child that could not close what it inherited. Nobody reads it.
+const NOT_CONFINED: u8 = 1;
 
 /// What the program runs in the network child; a [`crate::monitor::child::NetworkEntry`].
 pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     // Reads the system's openssl.cnf, which no file access allows later.
     tls::load_configuration();
+    // What it leaves open must not come along.
+    if sys::close_from(MESSAGE_PIPE.saturating_add(1)).is_err() {
+        sandbox::leave(NOT_CONFINED);
+    }
     if let Err(error) = sandbox::confine_child(profile) {
         monitor.claim(Claim::NotConfined(ConfinementStep(error.step().into())));
         monitor.flush();

@@ -73,7 +73,7 @@ fn the_childs_limits_are_low_and_final() {
                 assert_eq!(limit("Max core file size"), ["0", "0"]);
                 assert_eq!(limit("Max processes"), ["0", "0"]);
                 assert_eq!(limit("Max file size"), ["0", "0"]);
-                assert_eq!(limit("Max open files"), ["64", "64"]);
+                assert_eq!(limit("Max open files"), ["256", "256"]);
                 assert_eq!(limit("Max address space"), ["536870912", "536870912"]);
             }
             Err(error) => say(&format!("cannot read the limits: {error}")),

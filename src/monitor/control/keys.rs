@@ -56,7 +56,8 @@ fn is_key(key: &[u8]) -> bool {
 /// Keys of a host: the whole, then each suffix that starts at a dot. An address has no suffixes.
 pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     match host {
-        Host::Name(_) => whole_and_suffixes(argument, b"."),
+        // The name without a final dot, so that nobody chooses a route by writing one.
+        Host::Name(name) => whole_and_suffixes(name.as_str().as_bytes(), b"."),
         Host::Address(_) => vec![argument.to_vec()],
     }
 }
@@ -95,6 +96,7 @@ mod tests {
     fn levels_go_from_the_whole_to_the_last_suffix() {
         let host = |name: &str| text(of_host(name.as_bytes(), &Host::parse(name.as_bytes()).unwrap()));
         assert_eq!(host("a.b.test"), ["a.b.test", ".b.test", ".test"]);
+        assert_eq!(host("B.Test."), ["b.test", ".test"]);
         assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]"]);
         assert_eq!(host("192.0.2.1"), ["192.0.2.1"]);
         assert_eq!(text(of_sender(b"a.b@c.test")), ["a.b@c.test", ".b@c.test", "@c.test", ".test"]);

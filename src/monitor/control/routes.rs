@@ -10,7 +10,7 @@ use super::ControlError;
 use super::lines::Entry;
 use super::local_address::LocalAddress;
 use crate::host::Host;
-use crate::plan::TlsStart;
+use crate::plan::{Relay, TlsStart};
 
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +27,6 @@ pub struct Route {
     pub credentials: Option<Credentials>,
     /// The address to connect from.
     pub local_address: Option<LocalAddress>,
-}
-
-/// A relay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relay {
-    /// What to connect to.
-    pub host: Host,
-    /// How the file writes it: the destination that `tlsdestinations` is asked for.
-    pub as_written: Vec<u8>,
 }
 
 /// The line that a value comes from.

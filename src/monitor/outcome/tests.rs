@@ -1,12 +1,32 @@
 //! The decision tables: claims in, exact bytes out.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::*;
-use crate::host::HostName;
+use crate::envelope::Path;
+use crate::host::{HeloName, Host, HostName};
 use crate::ipc::{ConfinementStep, Family, Request};
+use crate::plan::{OwnAddresses, Relay, Resolvers, Timeouts, TlsStart};
 
-const LOCAL: LocalAddresses = LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None };
+fn plan(recipients: usize) -> Plan {
+    let domain = HostName::parse(b"example.test").unwrap();
+    let recipient = Path::forward(b"bob@example.test").unwrap();
+    let second = Duration::from_secs(1);
+    Plan {
+        destination: Destination::Exchangers(domain, OwnAddresses::default()),
+        port: 25,
+        tls_start: TlsStart::StartTls,
+        local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
+        helo: HeloName::parse(b"client.example.test").unwrap(),
+        sender: Path::reverse(b"").unwrap(),
+        recipients: vec![recipient; recipients],
+        message_octets: None,
+        timeouts: Timeouts { connect: second, remote: second, dns: second },
+        resolvers: Resolvers { addresses: Vec::new(), trust_ad: false },
+    }
+}
+
 const BEGIN: Message = Message::Request(Request::Begin);
 
 fn connected(last_octet: u8) -> Message {
@@ -35,7 +55,7 @@ fn after_mail(rest: &[Message]) -> Vec<Message> {
 
 /// What is printed for a delivery with `recipients` after these messages.
 fn reports(recipients: usize, messages: &[Message]) -> String {
-    let mut transcript = Transcript::new(b"example.test", recipients, LOCAL);
+    let mut transcript = Transcript::new(b"example.test", &plan(recipients));
     let result = messages.iter().try_for_each(|message| transcript.accept(message.clone()));
     let reports = match result {
         Ok(()) => transcript.conclude(),
@@ -272,4 +292,19 @@ fn more_recipients_than_were_handed_out_are_a_lie() {
     let way = after_mail(&[rcpt("250 ok"), rcpt("250 ok")]);
     assert_eq!(reports(1, &way), "ZThe network process broke its protocol and was stopped. (#4.3.0)/|");
     assert!(reports(2, &way).starts_with("ZThe network process ended"));
+}
+
+#[test]
+fn a_relay_is_called_as_its_control_file_writes_it() {
+    let mut plan = plan(1);
+    let as_written = b"[192.0.2.1]".to_vec();
+    plan.destination = Destination::Relay(Relay { host: Host::parse(&as_written).unwrap(), as_written });
+    let mut transcript = Transcript::new(b"example.test", &plan);
+    let server = Server { name: None, address: [192, 0, 2, 1].into() };
+    let failed = claim(Claim::TlsFailed(TlsFailure::Handshake));
+    for message in [BEGIN, claim(Claim::Connected(server)), failed, claim(Claim::Exhausted)] {
+        transcript.accept(message).unwrap();
+    }
+    let text = "ZTLS connection/protocol error with host: [192.0.2.1] for example.test. (#4.4.1)\n\0";
+    assert_eq!(transcript.conclude().encode(), text.as_bytes());
 }

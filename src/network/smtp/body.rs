@@ -22,6 +22,8 @@ const RECORD: usize = 16 * 1024;
 pub(super) enum Unfinished {
     /// The connection is gone.
     Lost,
+    /// The server spoke before the end of data: what it said can be no answer to it.
+    Interrupted,
     /// The message is at fault.
     Message(MessageFault),
 }
@@ -43,6 +45,7 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
         if count == 0 {
             break;
         }
+        monitor.progress();
         octets = octets.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         encoder.encode(piece.get(..count).unwrap_or_default(), &mut wire);
         let records = wire.len().checked_rem(RECORD).map_or(0, |rest| wire.len().saturating_sub(rest));
@@ -58,9 +61,13 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
         return Err(Unfinished::Message(MessageFault::Unreadable));
     }
     encoder.finish(&mut wire).map_err(|_| Unfinished::Message(MessageFault::PartialLastLine))?;
+    if channel.has_spoken() {
+        return Err(Unfinished::Interrupted);
+    }
     monitor.claim(Claim::EndOfData);
     monitor.flush();
     channel.write_all(&wire, Deadline::after(plan.timeouts.remote))?;
+    monitor.progress();
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::replies::{NoReply, Replies, Reply};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::server_reply::ReplyClass;
 use crate::ipc::{Claim, Server, Step, TlsFailure};
-use crate::network::channel::{Channel, Deadline};
+use crate::network::channel::{Channel, Deadline, Socket};
 use crate::network::tls::client;
 use crate::plan::{Plan, TlsStart};
 
@@ -26,8 +26,8 @@ pub(super) enum Next {
 
 /// Speaks with `server` over `stream` and claims what happens.
 pub(super) fn speak(plan: &Plan, server: &Server, stream: TcpStream, monitor: &mut ChildEnd) -> Next {
-    let dialogue =
-        Dialogue { plan, server, monitor, channel: Channel::Plain(stream), replies: Replies::default() };
+    let channel = Channel::Plain(Socket::new(stream, Deadline::after(plan.timeouts.remote)));
+    let dialogue = Dialogue { plan, server, monitor, channel, replies: Replies::default() };
     dialogue.run().unwrap_or_else(|next| next)
 }
 
@@ -48,9 +48,8 @@ impl Dialogue<'_> {
         if greeting.text.code().value() != 220 {
             return Ok(self.quit(Next::Exchanger));
         }
-        let (mut this, hello) = self.hello()?;
-        let may_start = this.plan.tls_start == TlsStart::StartTls;
-        if may_start && hello.offers(b"STARTTLS") && matches!(this.channel, Channel::Plain(_)) {
+        let (mut this, offers_tls) = self.hello()?;
+        if offers_tls && this.plan.tls_start == TlsStart::StartTls {
             this.write(b"STARTTLS\r\n", Step::Ehlo)?;
             // Refused: RFC 7435, in clear is better than not at all.
             if this.read(Step::Ehlo)?.text.code().value() == 220 {
@@ -60,12 +59,12 @@ impl Dialogue<'_> {
         this.transaction()
     }
 
-    /// EHLO, or HELO for a server that does not know it.
-    fn hello(mut self) -> Result<(Self, Reply), Next> {
+    /// EHLO, or HELO for a server that does not know it. Says whether STARTTLS is offered; only EHLO offers.
+    fn hello(mut self) -> Result<(Self, bool), Next> {
         for (step, verb) in [(Step::Ehlo, "EHLO"), (Step::Helo, "HELO")] {
             let reply = self.exchange(step, format!("{verb} {}\r\n", self.plan.helo).as_bytes())?;
             if reply.text.code().value() == 250 {
-                return Ok((self, reply));
+                return Ok((self, step == Step::Ehlo && reply.offers(b"STARTTLS")));
             }
             if reply.text.class() != ReplyClass::Permanent {
                 break;
@@ -81,9 +80,9 @@ impl Dialogue<'_> {
         let Channel::Plain(stream) = channel else {
             return Err(Next::Exchanger);
         };
-        let deadline = Deadline::after(plan.timeouts.remote);
+        let stream = stream.until(Deadline::after(plan.timeouts.remote));
         let result = match replies.is_empty() {
-            true => client::handshake(stream, server.name.as_ref(), deadline),
+            true => client::handshake(stream, server.name.as_ref()),
             false => Err(TlsFailure::Handshake),
         };
         match result {
@@ -117,12 +116,19 @@ impl Dialogue<'_> {
         if !accepted || self.exchange(Step::Data, b"DATA\r\n")?.text.code().value() != 354 {
             return Ok(self.quit(Next::Nothing));
         }
-        match body::send(self.plan, &mut self.channel, self.monitor) {
+        let sent = match self.replies.is_empty() {
+            true => body::send(self.plan, &mut self.channel, self.monitor),
+            false => Err(Unfinished::Interrupted),
+        };
+        match sent {
             Ok(()) => {
                 self.answer(Step::EndOfData)?;
+                // The message is delivered: nothing that comes may make a second delivery of it.
+                self.monitor.flush();
                 Ok(self.quit(Next::Nothing))
             }
             Err(Unfinished::Lost) => Ok(self.failed(NoReply::Lost, Step::EndOfData)),
+            Err(Unfinished::Interrupted) => Ok(self.failed(NoReply::NotSmtp, Step::EndOfData)),
             // No QUIT: within the data it would be text. The connection just ends, unfinished.
             Err(Unfinished::Message(fault)) => {
                 self.monitor.claim(Claim::MessageFault(fault));
@@ -145,13 +151,21 @@ impl Dialogue<'_> {
     }
 
     fn write(&mut self, command: &[u8], step: Step) -> Result<(), Next> {
+        // What has come before the command cannot be its answer: the dialogue is out of step.
+        if !self.replies.is_empty() {
+            return Err(self.failed(NoReply::NotSmtp, step));
+        }
         let deadline = Deadline::after(self.plan.timeouts.remote);
-        self.channel.write_all(command, deadline).map_err(|_| self.failed(NoReply::Lost, step))
+        self.channel.write_all(command, deadline).map_err(|_| self.failed(NoReply::Lost, step))?;
+        self.monitor.progress();
+        Ok(())
     }
 
     fn read(&mut self, step: Step) -> Result<Reply, Next> {
         let deadline = Deadline::after(self.plan.timeouts.remote);
-        self.replies.next(&mut self.channel, deadline).map_err(|why| self.failed(why, step))
+        let reply = self.replies.next(&mut self.channel, deadline).map_err(|why| self.failed(why, step))?;
+        self.monitor.progress();
+        Ok(reply)
     }
 
     fn failed(&mut self, why: NoReply, step: Step) -> Next {

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 /// Walks over `exchangers`, and over the addresses of each that have not been talked to yet.
 pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
     for Exchanger { name, mut addresses } in exchangers {
+        if addresses.is_empty() {
+            monitor.claim(Claim::Unreachable);
+        }
         while !addresses.is_empty() {
             let (stream, address) = match connect_any(&addresses, plan) {
                 Ok(connection) => connection,

@@ -4,8 +4,6 @@
 //! message would go in clear (RFC 7435). SNI is always sent when the server has a name.
 #![forbid(unsafe_code)]
 
-use std::net::TcpStream;
-
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslStream, SslVerifyMode,
@@ -13,20 +11,19 @@ use openssl::ssl::{
 
 use crate::host::HostName;
 use crate::ipc::TlsFailure;
-use crate::network::channel::{Deadline, wait, want_of};
+use crate::network::channel::{Socket, want_of};
 
-/// Runs the handshake on `stream`, which nothing has been read from beyond the reply to STARTTLS.
+/// Runs the handshake on `stream`, up to its deadline. Nothing has been read from it beyond the reply to STARTTLS.
 pub(in crate::network) fn handshake(
-    stream: TcpStream,
+    stream: Socket,
     server: Option<&HostName>,
-    deadline: Deadline,
-) -> Result<SslStream<TcpStream>, TlsFailure> {
+) -> Result<SslStream<Socket>, TlsFailure> {
     let session = session(server).map_err(|_| TlsFailure::Context)?;
     let mut step = session.connect(stream);
     loop {
         match step {
             Ok(stream) => return Ok(stream),
-            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished, deadline)?,
+            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
             Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Context),
             Err(HandshakeError::Failure(_)) => return Err(TlsFailure::Handshake),
         }
@@ -45,10 +42,10 @@ fn session(server: Option<&HostName>) -> Result<Ssl, ErrorStack> {
     Ok(session)
 }
 
-type Handshake = Result<SslStream<TcpStream>, HandshakeError<TcpStream>>;
+type Handshake = Result<SslStream<Socket>, HandshakeError<Socket>>;
 
-fn resume(unfinished: MidHandshakeSslStream<TcpStream>, deadline: Deadline) -> Result<Handshake, TlsFailure> {
+fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFailure> {
     let want = want_of(unfinished.error()).ok_or(TlsFailure::Handshake)?;
-    wait(unfinished.get_ref(), want, deadline).map_err(|_| TlsFailure::Handshake)?;
+    unfinished.get_ref().wait(want).map_err(|_| TlsFailure::Handshake)?;
     Ok(unfinished.handshake())
 }
