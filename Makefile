@@ -5,11 +5,12 @@ CARGO ?= cargo
 .PHONY: all demo check clean
 
 all:
-	packaging/dependencies.sh build
 	$(CARGO) build --release --locked --bin qmail-remote
 
 # The main job in a private network: see README.md.
-demo: all
+demo:
+	packaging/dependencies.sh build
+	$(MAKE) all
 	$(CARGO) build --locked --package world --bin demo
 	target/debug/demo target/release/qmail-remote
 

@@ -100,19 +100,27 @@ impl Refusal {
                 temporary("Unable to read control files. (#4.3.0)".into())
             }
             Refusal::Control(ControlError::BadLine { file, line, problem }) => {
-                temporary(format!("Unable to use {HOME}/control/{file}, line {line}: {problem}. (#4.3.0)"))
+                temporary(format!("Unable to use {}: {problem}. (#4.3.0)", place(file, *line)))
             }
             Refusal::Control(ControlError::BadAddress) => {
                 temporary("Invalid ipaddr in control/domainips (#4.3.0)".into())
             }
             Refusal::Control(ControlError::Unsupported { file, line }) => {
-                temporary(format!("This version cannot honour {HOME}/control/{file}, line {line}. (#4.3.0)"))
+                temporary(format!("This version cannot honour {}. (#4.3.0)", place(file, *line)))
             }
             Refusal::CannotBind(address) => MessageReport::Temporary(cannot_bind(*address)),
             Refusal::Sandbox(error) => {
                 temporary(format!("Unable to confine qmail-remote: {error}. (#4.3.0)"))
             }
         }
+    }
+}
+
+/// A line of a control file; 0 stands for the file's indexed form.
+fn place(file: &str, line: u64) -> String {
+    match line {
+        0 => format!("{HOME}/control/{file}.cdb"),
+        line => format!("{HOME}/control/{file}, line {line}"),
     }
 }
 
@@ -187,6 +195,10 @@ mod tests {
             (
                 ControlError::Unsupported { file: "domaincerts", line: 3 }.into(),
                 "ZThis version cannot honour HOME/control/domaincerts, line 3. (#4.3.0)\n\0",
+            ),
+            (
+                ControlError::Unsupported { file: "authsenders", line: 0 }.into(),
+                "ZThis version cannot honour HOME/control/authsenders.cdb. (#4.3.0)\n\0",
             ),
             (ControlError::BadAddress.into(), "ZInvalid ipaddr in control/domainips (#4.3.0)\n\0"),
             (

@@ -27,6 +27,11 @@ impl Keys {
         Keys { keys, starts }
     }
 
+    /// The levels and their keys, best first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.keys.iter().map(Vec::as_slice).enumerate().filter(|(_, key)| is_key(key))
+    }
+
     /// The level of a line's key, when it is `limit` or better; and what follows the key's colon. A key ends
     /// at the first colon, or at the colon after its closing bracket when it starts with a bracket.
     pub(super) fn find<'a>(&self, line: &'a [u8], limit: usize) -> Option<(usize, &'a [u8])> {

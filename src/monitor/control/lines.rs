@@ -17,7 +17,7 @@ use super::{ControlError, without_trailing_blanks};
 pub(super) struct Entry {
     /// Which of the keys it has: 0 is the best.
     pub(super) level: usize,
-    /// The line's number, from 1.
+    /// The line's number, from 1; [`super::indexed::NO_LINE`] without one.
     pub(super) line: u64,
     /// What follows the key's colon, without trailing blanks.
     pub(super) value: Zeroizing<Vec<u8>>,

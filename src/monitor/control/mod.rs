@@ -8,6 +8,7 @@
 pub mod authsenders;
 pub mod domaincerts;
 pub mod domainips;
+mod indexed;
 mod keys;
 mod lines;
 pub mod local_address;
@@ -47,7 +48,7 @@ pub enum ControlError {
     BadLine {
         /// The file's name.
         file: &'static str,
-        /// The line's number, from 1.
+        /// The line's number, from 1; 0 when the value comes from `FILE.cdb`.
         line: u64,
         /// What is wrong with it.
         problem: &'static str,
@@ -56,7 +57,7 @@ pub enum ControlError {
     Unsupported {
         /// The file's name.
         file: &'static str,
-        /// The line's number, from 1.
+        /// As for [`ControlError::BadLine`].
         line: u64,
     },
 }
@@ -101,16 +102,22 @@ impl ControlDirectory {
         Ok(Some(File::from(file)))
     }
 
-    /// The best entry of the list `name`; see [`lines::find`].
+    /// The best entry of the list `name`; see [`lines::find`]. `NAME.cdb` is used instead of the text when the text is
+    /// there and no younger.
     fn find(
         &self,
         name: &'static str,
         keys: &Keys,
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Entry>, ControlError> {
-        match self.file(name)? {
-            Some(file) => lines::find(file, name, keys, wanted),
-            None => Ok(None),
+        let Some(text) = self.file(name)? else {
+            return Ok(None);
+        };
+        match self.file(&format!("{name}.cdb"))? {
+            Some(index) if text.metadata()?.modified()? <= index.metadata()?.modified()? => {
+                indexed::find(&index, keys, wanted)
+            }
+            Some(_) | None => lines::find(text, name, keys, wanted),
         }
     }
 
