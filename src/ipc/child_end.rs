@@ -4,7 +4,7 @@
 //!
 //! Claims are collected and written together: each write wakes the monitor, and most claims change nothing
 //! until the next. What must be known at once is flushed by whoever claims it, and nothing waits longer
-//! than [`FLUSH_INTERVAL`] and the step under way.
+//! than a few seconds and the step under way.
 #![forbid(unsafe_code)]
 
 use std::os::fd::{OwnedFd, RawFd};

@@ -36,7 +36,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!(
         SYS_bind,
         When::Args(&[&[one_of!(2, IPV4_ADDRESS, IPV6_ADDRESS)]]),
-        "the resolver's random source ports; Landlock denies TCP, and there is no listen"
+        "the resolver's random source ports, and the source address of TCP; there is no listen"
     ),
     // MSG_FASTOPEN in particular must not pass: it connects a TCP socket, and not every kernel
     // asks Landlock then.
