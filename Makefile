@@ -5,7 +5,7 @@ CARGO ?= cargo
 .PHONY: all demo check clean
 
 all:
-	$(CARGO) build --release --locked --bin qmail-remote
+	$(CARGO) build --release --locked --bins --package qmail-remote
 
 # The main job in a private network: see README.md.
 demo:

@@ -5,14 +5,17 @@
 //! [`super::ControlDirectory`]. The file is the administrator's; one that is damaged is an error.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
-use cdb2::CDB;
+use cdb2::{CDB, CDBMake};
 use zeroize::Zeroizing;
 
-use super::keys::Keys;
-use super::lines::Entry;
+use super::keys::{Keys, key_and_value};
+use super::lines::{self, Entry, Line};
 use super::{ControlError, without_trailing_blanks};
 
 /// What an entry from an index has for a line number: none.
@@ -40,6 +43,67 @@ pub(super) fn find(
         }
     }
     Ok(None)
+}
+
+/// Why an index was not written.
+#[derive(Debug)]
+pub enum IndexError {
+    /// The list cannot be read, or the index not written.
+    Io(io::Error),
+    /// A line is too long.
+    BadLine(ControlError),
+    /// The list was changed meanwhile.
+    Changed,
+}
+
+impl From<io::Error> for IndexError {
+    fn from(error: io::Error) -> IndexError {
+        IndexError::Io(error)
+    }
+}
+
+/// Writes `NAME.cdb` beside the list `name` in `directory`, and gives the number of its records. The index appears at
+/// once and whole, with owner, mode and time of the text: a text that is changed later is younger.
+pub fn write(directory: &Path, name: &'static str) -> Result<usize, IndexError> {
+    let text = File::open(directory.join(name))?;
+    let before = text.metadata()?;
+    let index = directory.join(format!("{name}.cdb"));
+    let unfinished = directory.join(format!("{name}.cdb.tmp"));
+    // Nobody else may read it before it has the text's mode.
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    let mut records = CDBMake::new(file)?;
+    let mut count = 0usize;
+    let mut failed = None;
+    lines::each(&text, |number, line| match line {
+        Line::Whole(line) => {
+            if let Some((key, value)) = key_and_value(line) {
+                if let Err(error) = records.add(&key.to_ascii_lowercase(), without_trailing_blanks(value)) {
+                    failed = Some(error);
+                }
+                count = count.saturating_add(1);
+            }
+            Ok(())
+        }
+        Line::TooLong(start) if start.starts_with(b"#") => Ok(()),
+        Line::TooLong(_) => Err(lines::too_long(name, number)),
+    })
+    .map_err(IndexError::BadLine)?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    records.finish()?;
+    let file = File::options().write(true).open(&unfinished)?;
+    std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    file.set_permissions(before.permissions())?;
+    file.set_modified(before.modified()?)?;
+    file.sync_all()?;
+    let after = std::fs::metadata(directory.join(name))?;
+    if (after.ino(), after.len(), after.modified()?) != (before.ino(), before.len(), before.modified()?) {
+        return Err(IndexError::Changed);
+    }
+    std::fs::rename(&unfinished, &index)?;
+    Ok(count)
 }
 
 #[cfg(test)]
@@ -100,6 +164,36 @@ mod tests {
         }
         std::fs::remove_file(home.path().join(TEXT)).unwrap();
         assert_eq!(look_up(&home.control(), &[""]), Ok(None));
+    }
+
+    #[test]
+    fn an_index_that_is_written_answers_as_its_text_does() {
+        let text = b"# comment\n\n:all\nA.Test:first\n.test:suffix \t\na.test:second\nno key\n[2001:db8::1]:literal\nlast:end";
+        let home = TestHome::new(&[(TEXT, text)]);
+        std::fs::set_permissions(home.path().join(TEXT), Permissions::from_mode(0o640)).unwrap();
+        let keys: [&[&str]; 6] = [
+            &["a.test", ""],
+            &["b.test", ".test"],
+            &["x"],
+            &["[2001:db8::1]"],
+            &["last"],
+            &["# comment", "no key"],
+        ];
+        let by_text = keys.map(|keys| look_up(&home.control(), keys).unwrap());
+        assert_eq!(write(&home.path(), TEXT).unwrap(), 6);
+        let index = std::fs::metadata(home.path().join(INDEX)).unwrap();
+        assert_eq!(index.permissions().mode() & 0o7777, 0o640);
+        // Other content under the text's time shows that the index is asked.
+        let time = index.modified().unwrap();
+        std::fs::write(home.path().join(TEXT), ":changed\n").unwrap();
+        File::options().append(true).open(home.path().join(TEXT)).unwrap().set_modified(time).unwrap();
+        assert_eq!(keys.map(|keys| look_up(&home.control(), keys).unwrap()), by_text);
+        std::fs::write(home.path().join(TEXT), ":changed\n").unwrap();
+        assert_eq!(
+            look_up(&home.control(), &[""]),
+            Ok(Some((0, "changed".into()))),
+            "a changed text is younger"
+        );
     }
 
     #[test]

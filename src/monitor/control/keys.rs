@@ -48,6 +48,21 @@ impl Keys {
     }
 }
 
+/// Splits a line into key and value; none for lines that have no key.
+pub(super) fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    if line.first() == Some(&b'#') {
+        return None;
+    }
+    let bracket = line.iter().take(2).position(|&octet| octet == b'[');
+    let from = match bracket {
+        Some(_) => line.iter().position(|&octet| octet == b']')?,
+        None => 0,
+    };
+    let colon = line.iter().skip(from).position(|&octet| octet == b':')?.checked_add(from)?;
+    let (key, value) = line.split_at(colon);
+    Some((key, value.get(1..)?)).filter(|(key, _)| is_key(key))
+}
+
 /// Whether a line can have this key.
 fn is_key(key: &[u8]) -> bool {
     // In tlsdestinations one character may come before the bracket.

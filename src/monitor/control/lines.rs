@@ -26,70 +26,87 @@ pub(super) struct Entry {
 /// A line longer than this is malformed.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// A line as it comes.
+pub(super) enum Line<'a> {
+    /// The whole line, without its line feed.
+    Whole(&'a [u8]),
+    /// The start of a line that is too long.
+    TooLong(&'a [u8]),
+}
+
 /// Searches `file` for the best of `keys`, which compare without regard to case. Of several lines with the
 /// same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with `#`, lines
 /// without a key, and lines whose value is not `wanted` do not exist.
 pub(super) fn find(
-    mut file: impl Read,
+    file: impl Read,
     name: &'static str,
     keys: &Keys,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry>, ControlError> {
+    let mut best: Option<Entry> = None;
+    each(file, |number, line| {
+        let limit = best.as_ref().map_or(usize::MAX, |entry| entry.level);
+        match line {
+            Line::Whole(line) => {
+                if let Some((level, value)) = keys.find(line, limit) {
+                    let value = without_trailing_blanks(value);
+                    if wanted(value) {
+                        best = Some(Entry { level, line: number, value: Zeroizing::new(value.to_vec()) });
+                    }
+                }
+                Ok(())
+            }
+            // One that nobody asks for is passed over.
+            Line::TooLong(start) => match keys.find(start, limit) {
+                Some(_) => Err(too_long(name, number)),
+                None => Ok(()),
+            },
+        }
+    })?;
+    Ok(best)
+}
+
+/// The error for a line that is needed and too long.
+pub(super) fn too_long(name: &'static str, line: u64) -> ControlError {
+    ControlError::BadLine { file: name, line, problem: "the line is too long" }
+}
+
+/// Calls `visit` with the number and content of every line, the last one too when it has no line feed. What was read
+/// is wiped.
+pub(super) fn each(
+    mut file: impl Read,
+    mut visit: impl FnMut(u64, Line<'_>) -> Result<(), ControlError>,
+) -> Result<(), ControlError> {
     let mut buffer = Zeroizing::new(vec![0; LONGEST_LINE]);
     let mut filled = 0usize;
-    let mut number = 0u64;
+    let mut number = 1u64;
     let mut skipping = false;
-    let mut best: Option<Entry> = None;
-    let mut consider = |number: u64, line: &[u8]| {
-        let limit = best.as_ref().map_or(usize::MAX, |entry| entry.level);
-        if let Some((level, value)) = keys.find(line, limit) {
-            let value = without_trailing_blanks(value);
-            if wanted(value) {
-                best = Some(Entry { level, line: number, value: Zeroizing::new(value.to_vec()) });
-            }
-        }
-    };
     loop {
         let count = file.read(buffer.get_mut(filled..).unwrap_or_default())?;
         filled = filled.saturating_add(count);
         let mut rest = buffer.get(..filled).unwrap_or_default();
-        if skipping {
-            match memchr(b'\n', rest) {
-                Some(end) => {
-                    number = number.saturating_add(1);
-                    rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
-                    skipping = false;
-                }
-                None if count == 0 => return Ok(best),
-                None => {
-                    filled = 0;
-                    continue;
-                }
-            }
-        }
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);
+            if !std::mem::take(&mut skipping) {
+                visit(number, Line::Whole(line))?;
+            }
             number = number.saturating_add(1);
-            consider(number, line);
             rest = after.get(1..).unwrap_or_default();
         }
         let left = rest.len();
         if count == 0 {
-            consider(number.saturating_add(1), rest);
-            return Ok(best);
+            return if skipping || left == 0 { Ok(()) } else { visit(number, Line::Whole(rest)) };
         }
-        if left == buffer.len() {
-            let line = number.saturating_add(1);
-            if keys.find(rest, usize::MAX).is_some() {
-                return Err(ControlError::BadLine { file: name, line, problem: "the line is too long" });
-            }
-            // Nobody asks for it: its rest is passed over.
+        if skipping {
+            filled = 0;
+        } else if left == buffer.len() {
+            visit(number, Line::TooLong(rest))?;
             skipping = true;
             filled = 0;
-            continue;
+        } else {
+            buffer.copy_within(filled.saturating_sub(left)..filled, 0);
+            filled = left;
         }
-        buffer.copy_within(filled.saturating_sub(left)..filled, 0);
-        filled = left;
     }
 }
 

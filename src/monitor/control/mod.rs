@@ -8,7 +8,7 @@
 pub mod authsenders;
 pub mod domaincerts;
 pub mod domainips;
-mod indexed;
+pub mod indexed;
 mod keys;
 mod lines;
 pub mod local_address;
