@@ -255,6 +255,46 @@ fn hundreds_of_inherited_descriptors_are_closed() {
     });
 }
 
+/// A source of users that knows none, and leaves a file open whenever it is asked.
+const LEAK: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <nss.h>
+#include <pwd.h>
+
+enum nss_status _nss_leak_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, int *error)
+{
+    open(LEFT_OPEN, O_RDWR | O_CREAT | O_APPEND, 0600);
+    *error = ENOENT;
+    return NSS_STATUS_NOTFOUND;
+}
+"#;
+
+#[test]
+fn what_the_user_database_leaves_open_is_closed() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        world.require(Needs::Program("cc"));
+        route_to_held(world);
+        let left_open = world.scratch().join("left-open");
+        let source = world.file("leak.c", LEAK);
+        let mut compiler = programs::command("cc");
+        compiler.args(["-shared", "-fPIC", &format!("-DLEFT_OPEN=\"{}\"", left_open.display()), "-o"]);
+        programs::run(compiler.arg(world.scratch().join("libnss_leak.so.2")).arg(source));
+        let switch = world.file("nsswitch.conf", "passwd: leak files\ngroup: files\n");
+        programs::run(programs::command("mount").arg("--bind").arg(switch).arg("/etc/nsswitch.conf"));
+
+        // Only root's delivery asks for an account.
+        let leaking = delivery().identity(Identity::Root).env("LD_LIBRARY_PATH", world.scratch());
+        let (running, held) = held_delivery(Held::at, leaking);
+        assert!(left_open.exists(), "nobody was asked");
+        assert_own_descriptors(running.pid(), running.child_pid());
+        held.go_on();
+        running.wait().assert_reports(&ACCEPTED);
+        assert!(held.seen().whole);
+    });
+}
+
 /// Runs a command as the ordinary user; whether it succeeded, and what it said.
 fn as_courier(command: &[&str]) -> (bool, String) {
     let ids = [format!("--reuid={COURIER}"), format!("--regid={COURIER}")];

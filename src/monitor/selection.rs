@@ -79,4 +79,74 @@ mod tests {
         assert_eq!(with(":[2001:db8::1]\n"), Some(3));
         assert_eq!(with(":other.test\n"), None);
     }
+
+    /// Texts made of what the grammars are made of, in every wrong order; the same in every run.
+    struct Junk(u64);
+
+    impl Junk {
+        const PIECES: [&[u8]; 26] = [
+            b":",
+            b"|",
+            b";",
+            b"s",
+            b"465",
+            b"99999",
+            b"example.test",
+            b".test",
+            b"a@b.test",
+            b"@b.test",
+            b"[",
+            b"]",
+            b"%",
+            b"=",
+            b"~",
+            b"*",
+            b"!",
+            b"-",
+            b"?",
+            b"/",
+            b"\n",
+            b"#",
+            b"\0\xff",
+            b",",
+            b"192.0.2.1",
+            b"2001:db8::1",
+        ];
+
+        fn next(&mut self) -> usize {
+            // xorshift64
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 33).unwrap()
+        }
+
+        fn text(&mut self) -> Vec<u8> {
+            (0..60)
+                .flat_map(|_| Self::PIECES[self.next().checked_rem(Self::PIECES.len()).unwrap()].to_vec())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn junk_selects_something_or_is_refused_and_never_more() {
+        const FILES: [&str; 6] =
+            ["authsenders", "domaincerts", "domainips", "qmtproutes", "smtproutes", "tlsdestinations"];
+        let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
+        let home = TestHome::new(&[]);
+        let mut seen = [0, 0];
+        for _ in 0..150 {
+            for file in FILES {
+                std::fs::write(home.path().join(file), junk.text()).unwrap();
+            }
+            let arguments = ["example.test", "a@b.test", "bob@example.test"].map(Into::into);
+            match select(&home.control(), &Invocation::parse(arguments).unwrap()) {
+                Ok(_) => seen[0] += 1,
+                Err(ControlError::BadLine { line, .. }) if line > 0 => seen[1] += 1,
+                Err(ControlError::BadAddress) => seen[1] += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(seen.iter().all(|&count| count > 10), "{seen:?}");
+    }
 }

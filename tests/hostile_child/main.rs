@@ -13,7 +13,6 @@
 mod program;
 
 use libtest_mimic::{Arguments, Trial};
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use world::{Delivery, Letter, Outcome, Running, World, in_world_named};
 
@@ -35,7 +34,6 @@ const TESTS: &[Test] = &[
     ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
     ("a_silent_or_stopped_child_is_killed", a_silent_or_stopped_child_is_killed),
     ("a_panic_in_the_monitor_is_a_temporary_failure", a_panic_in_the_monitor_is_a_temporary_failure),
-    ("a_killed_monitor_takes_the_child_along", a_killed_monitor_takes_the_child_along),
 ];
 
 fn main() {
@@ -152,17 +150,6 @@ fn a_silent_or_stopped_child_is_killed(world: &World) {
 
 fn a_panic_in_the_monitor_is_a_temporary_failure(world: &World) {
     deliver(world, "panicking-monitor").assert_reports(&["ZInternal error in qmail-remote. (#4.3.0)\n"]);
-}
-
-fn a_killed_monitor_takes_the_child_along(world: &World) {
-    let running = start(world, "silence");
-    let child = running.child_pid();
-    running.kill(Signal::SIGKILL);
-    let outcome = running.wait();
-    assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (0, 0));
-    assert_eq!(outcome.belief().letter, Letter::Z);
-    // This script is not confined and has not asked for the signal; what it has is the end of its pipe.
-    let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
 }
 
 fn exists(process: Pid) -> bool {

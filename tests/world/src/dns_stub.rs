@@ -6,9 +6,10 @@
 //!
 //! ```text
 //! example.test MX 10 mx1.example.test        any type with RFC 1035's text for its data
+//! example.test MX 10 mail\032server.test      a blank in a label of an exchanger; no other escape is known
 //! insecure mx1.example.test A 192.0.2.10     answered without AD
 //! gone.test NXDOMAIN                         the default for names that nothing is said about
-//! soft.test SERVFAIL                         so too REFUSED, NODATA and SILENCE
+//! soft.test SERVFAIL                         so too REFUSED, NODATA, SILENCE, and RCODE12 for any code up to 15
 //! mx1.example.test AAAA SERVFAIL             the same for one type only
 //! ```
 //!
@@ -23,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::SOA;
+use hickory_proto::rr::rdata::{MX, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// The one address it listens on.
@@ -32,6 +33,8 @@ pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::L
 const TIME_TO_LIVE: u32 = 300;
 /// How often a waiting thread looks whether it is to stop.
 const GLANCE: Duration = Duration::from_millis(50);
+/// A blank within a label.
+const BLANK: &str = "\\032";
 /// Longer chains of aliases are a loop.
 const CHAIN: usize = 16;
 
@@ -233,10 +236,25 @@ impl Entry {
         let fact = match Fact::word(&data) {
             Some(fact) => fact,
             None => Fact::Data(
-                RData::try_from_str(kind, &data).map_err(|error| format!("{kind} data `{data}`: {error}"))?,
+                record_data(kind, &data).map_err(|error| format!("{kind} data `{data}`: {error}"))?,
             ),
         };
         Ok(Self { name, kind: Some(kind), fact, secure })
+    }
+}
+
+fn record_data(kind: RecordType, data: &str) -> Result<RData, String> {
+    match data.split_once(' ') {
+        // The library's parser takes host names alone.
+        Some((preference, name)) if kind == RecordType::MX && name.contains(BLANK) => {
+            let preference = preference.parse().map_err(|_| format!("no preference: `{preference}`"))?;
+            let labels = name.split_terminator('.').map(|label| label.replace(BLANK, " ").into_bytes());
+            let labels: Vec<_> = labels.collect();
+            let name =
+                Name::from_labels(labels.iter().map(Vec::as_slice)).map_err(|error| error.to_string())?;
+            Ok(RData::MX(MX::new(preference, name)))
+        }
+        _ => RData::try_from_str(kind, data).map_err(|error| error.to_string()),
     }
 }
 
@@ -248,8 +266,12 @@ impl Fact {
             "REFUSED" => Self::Code(ResponseCode::Refused),
             "NODATA" => Self::NoData,
             "SILENCE" => Self::Silence,
-            _ => return None,
+            _ => return text.strip_prefix("RCODE")?.parse().ok().filter(|code| *code < 16).map(Self::code),
         })
+    }
+
+    fn code(low: u8) -> Self {
+        Self::Code(ResponseCode::from(0, low))
     }
 }
 
@@ -351,7 +373,7 @@ mod tests {
     const ZONE: &str = "example.test MX 10 mx1.example.test\n\
         mx1.example.test A 192.0.2.10\nmx1.example.test AAAA SERVFAIL\n\
         alias.test CNAME other.test\ninsecure other.test A 192.0.2.11\n\
-        loop.test CNAME loop.test\nsoft.test SERVFAIL\nquiet.test SILENCE\nnull.test MX 0 .\n";
+        loop.test CNAME loop.test\nsoft.test SERVFAIL\nodd.test RCODE12\nquiet.test SILENCE\nnull.test MX 0 .\n";
 
     fn ask(zone: &Zone, name: &str, kind: RecordType) -> Option<(ResponseCode, usize, bool)> {
         let answer = zone.answer(&Name::from_ascii(name).unwrap(), kind)?;
@@ -371,6 +393,7 @@ mod tests {
             ("alias.test.", RecordType::MX, Some((ResponseCode::NoError, 1, false))),
             ("loop.test.", RecordType::A, Some((ResponseCode::ServFail, 0, false))),
             ("soft.test.", RecordType::MX, Some((ResponseCode::ServFail, 0, true))),
+            ("odd.test.", RecordType::MX, Some((ResponseCode::Unknown(12), 0, true))),
             ("null.test.", RecordType::MX, Some((ResponseCode::NoError, 1, true))),
             ("nowhere.test.", RecordType::MX, Some((ResponseCode::NXDomain, 0, true))),
             // Exists, because something below it does.

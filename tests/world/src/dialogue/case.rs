@@ -31,8 +31,6 @@ pub struct Dialogue {
     pub exit: i32,
     /// What the queue believes afterwards.
     pub belief: Letter,
-    /// The longest time that the delivery may take.
-    pub within: Duration,
 }
 
 /// How the message reaches the program as fd 0.
@@ -136,6 +134,8 @@ pub enum Ending {
     Abandoned,
     /// `hold`: the server says nothing any more, and waits until the client closes.
     Hold,
+    /// `stall`: the server reads nothing more, until the delivery has ended.
+    Stall,
     /// `close`: the server closes in an orderly way.
     Close,
     /// `reset`: the server resets the connection.

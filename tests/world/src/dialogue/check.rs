@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 
@@ -14,6 +13,7 @@ use super::servers::Mismatch;
 use crate::delivery::{Delivery, Identity};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::patience::LONG_ENOUGH;
 use crate::world::{Needs, World};
 
 impl Dialogue {
@@ -38,11 +38,11 @@ impl Dialogue {
         };
         let delivery = Delivery::new(binary).identity(Identity::Qmailr).message(message);
         let delivery = self.arguments.iter().fold(delivery, Delivery::argument);
-        let (outcome, late) = run(delivery, self.within);
+        let (outcome, hung) = run(delivery);
 
         let mut differences = self.compare(&outcome);
-        if late {
-            differences.push(format!("killed: it took longer than {} ms", self.within.as_millis()));
+        if hung {
+            differences.push(format!("killed: it had not ended after {} s", LONG_ENOUGH.as_secs()));
         }
         differences.extend(servers.finish().iter().map(Mismatch::to_string));
         if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
@@ -77,15 +77,15 @@ impl Dialogue {
     }
 }
 
-/// Runs the delivery; one that takes longer than `within` is killed.
-fn run(delivery: Delivery, within: Duration) -> (Outcome, bool) {
+/// Runs the delivery; one that hangs is killed.
+fn run(delivery: Delivery) -> (Outcome, bool) {
     let running = delivery.start();
     let pid = running.pid();
     let (ended, watch) = mpsc::channel::<()>();
     let watchdog = std::thread::spawn(move || {
-        let late = watch.recv_timeout(within) == Err(RecvTimeoutError::Timeout);
+        let hung = watch.recv_timeout(LONG_ENOUGH) == Err(RecvTimeoutError::Timeout);
         // Not waited for yet, so the id is still that of the delivery.
-        late && kill(pid, Signal::SIGKILL).is_ok()
+        hung && kill(pid, Signal::SIGKILL).is_ok()
     });
     let outcome = running.wait();
     drop(ended);

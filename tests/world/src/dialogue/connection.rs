@@ -4,6 +4,7 @@
 //! left over, so that a client which does not wait where it must is seen.
 
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,26 +13,27 @@ use openssl::ssl::SslAcceptor;
 use super::case::{Body, Connection, Ending, Placed, Step, Times};
 use super::escapes::escape;
 use super::servers::Mismatch;
+use crate::patience::{LONG_ENOUGH, until};
 use crate::peer::{END_OF_DATA, Gone, Peer};
 
-/// How long the server waits for the client at one step. Longer than any delivery of a dialogue.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What `drip ... forever` sends at most: a client that reads on this far reads on for ever.
 const FOREVER_BYTES: usize = 64 * 1024 * 1024;
 
-/// Plays the connection. `converted` is what `body converted` compares with.
+/// Plays the connection. `converted` is what `body converted` compares with; `over` is set once the delivery has
+/// ended.
 pub(super) fn play(
     connection: &Connection,
     stream: TcpStream,
     acceptor: &SslAcceptor,
     converted: &[u8],
+    over: &AtomicBool,
 ) -> Result<(), Mismatch> {
-    let mut peer = Peer::new(stream, PATIENCE)
+    let mut peer = Peer::new(stream, LONG_ENOUGH)
         .map_err(|error| Mismatch::new(connection.line, "a connection", error.to_string()))?;
     for step in &connection.steps {
         peer = perform(step, peer, acceptor, converted)?;
     }
-    end(&connection.ending, peer)
+    end(&connection.ending, peer, over)
 }
 
 fn perform(
@@ -145,7 +147,7 @@ fn drip(peer: &mut Peer, line: usize, text: &[u8], times: Times, pause: Duration
         if peer.send(text).is_err() {
             return Ok(());
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > LONG_ENOUGH {
             break;
         }
         sleep(pause);
@@ -156,7 +158,11 @@ fn drip(peer: &mut Peer, line: usize, text: &[u8], times: Times, pause: Duration
     }
 }
 
-fn end(Placed { line, what: ending }: &Placed<Ending>, mut peer: Peer) -> Result<(), Mismatch> {
+fn end(
+    Placed { line, what: ending }: &Placed<Ending>,
+    mut peer: Peer,
+    over: &AtomicBool,
+) -> Result<(), Mismatch> {
     let line = *line;
     match ending {
         Ending::Quit => {
@@ -180,6 +186,9 @@ fn end(Placed { line, what: ending }: &Placed<Ending>, mut peer: Peer) -> Result
             Ok(())
         }
         Ending::Hold => drain(&mut peer, line).map(drop),
+        // Who reads nothing does not learn from the connection that the client is gone.
+        Ending::Stall => until(|| over.load(Ordering::SeqCst).then_some(()))
+            .ok_or_else(|| Mismatch::new(line, "the end of the delivery", "none")),
         Ending::Close => {
             peer.finish_sending();
             drain(&mut peer, line).map(drop)
@@ -197,7 +206,7 @@ fn ends_after(mut peer: Peer, line: usize, allowed: &[&[u8]]) -> Result<(), Mism
 }
 
 fn drain(peer: &mut Peer, line: usize) -> Result<Vec<u8>, Mismatch> {
-    peer.drain(PATIENCE).map_err(|gone| Mismatch::new(line, "the end of the connection", gone.to_string()))
+    peer.drain(LONG_ENOUGH).map_err(|gone| Mismatch::new(line, "the end of the connection", gone.to_string()))
 }
 
 /// At most the last bytes of something long: where it went wrong.

@@ -4,19 +4,16 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt as _;
-use std::time::Duration;
 
 use super::case::{Dialogue, Feed, Server};
 use super::escapes::unescape;
 use super::outline::{Block, ParseError, directives};
-use super::steps::{concatenate, connections, duration, quoted};
+use super::steps::{concatenate, connections, quoted};
 use crate::dns_stub::Zone;
 use crate::rspawn::Letter;
 
 /// `control/me` unless the file has its own.
 const OWN_NAME: &[u8] = b"client.example.test\n";
-/// The longest time for a delivery unless the file says otherwise; only a hang takes that long.
-const WITHIN: Duration = Duration::from_secs(20);
 
 /// What was collected so far.
 #[derive(Default)]
@@ -35,7 +32,6 @@ struct Draft {
     expected: Option<Vec<u8>>,
     exit: Option<i32>,
     belief: Option<Letter>,
-    within: Option<Duration>,
 }
 
 impl Dialogue {
@@ -105,7 +101,6 @@ impl Draft {
                 once(&mut self.exit, status, line)?;
             }
             "belief" => once(&mut self.belief, letter(rest).map_err(wrong)?, line)?,
-            "within" => once(&mut self.within, duration(rest).map_err(wrong)?, line)?,
             other => return Err(wrong(format!("no directive is called `{other}`"))),
         }
         Ok(())
@@ -153,7 +148,6 @@ impl Draft {
             expected: self.expected.ok_or_else(|| missing("expect"))?,
             exit: self.exit.unwrap_or(0),
             belief: self.belief.ok_or_else(|| missing("belief"))?,
-            within: self.within.unwrap_or(WITHIN),
         })
     }
 
@@ -202,6 +196,8 @@ fn letter(text: &str) -> Result<Letter, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::case::{Body, Ending, Step, Times};
     use super::*;
 
@@ -260,7 +256,7 @@ mod tests {
             ("server 192.0.2.1:25\n    drip \"x forever\n    hold\n", 2),
             ("server 192.0.2.1:25\n    s: 220\n        250\n    hold\n", 2),
             ("belief X\n", 1),
-            ("within 2\n", 1),
+            ("within 2s\n", 1),
             ("dns\n    a.test A one\n", 2),
             ("message\n    \\q\n", 2),
             ("control me\n    a\nno control me\nmessage\nexpect\nbelief Z\n", 0),

@@ -140,7 +140,7 @@ fn serve(
     let mut mismatches = Vec::new();
     for connection in &server.connections {
         let played = match accept(listener, over) {
-            Ok(Some(stream)) => play(connection, stream, acceptor, converted),
+            Ok(Some(stream)) => play(connection, stream, acceptor, converted, over),
             Ok(None) => Err(Mismatch::new(connection.line, "a connection", "none")),
             Err(error) => Err(Mismatch::new(connection.line, "a connection", error.to_string())),
         };

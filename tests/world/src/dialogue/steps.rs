@@ -59,7 +59,7 @@ fn connection(
     let ending = ending.ok_or_else(|| {
         ParseError::new(
             line,
-            "the connection does not say how it ends: quit, bye, eof, abandoned, hold, close, reset",
+            "the connection does not say how it ends: quit, bye, eof, abandoned, hold, stall, close, reset",
         )
     })?;
     Ok(Connection { line, steps, ending })
@@ -91,6 +91,7 @@ fn word(block: &Block<'_>) -> Result<Word, ParseError> {
         "eof" => return bare(Ending::Eof),
         "abandoned" => return bare(Ending::Abandoned),
         "hold" => return bare(Ending::Hold),
+        "stall" => return bare(Ending::Stall),
         "close" => return bare(Ending::Close),
         "reset" => return bare(Ending::Reset),
         other => return Err(wrong(format!("no step is called `{other}`"))),
@@ -153,7 +154,7 @@ pub(super) fn quoted(text: &str) -> Result<(Vec<u8>, &str), String> {
 }
 
 /// `300ms` or `2s`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     let number =
         |digits: &str| digits.parse().map_err(|_| format!("`{text}` is not a time like 300ms or 2s"));
     match text.strip_suffix("ms") {
