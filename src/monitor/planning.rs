@@ -1,7 +1,8 @@
 //! From arguments and control files to the plan. Monitor only.
 //!
 //! What this version cannot do stops the delivery that needs it: nothing is sent without the TLS, the
-//! credentials, the certificate or the protocol that a line asks for.
+//! credentials, the certificate or the protocol that a selected line asks for. TLS rules for the name of an exchanger
+//! are not asked for yet.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;

@@ -83,10 +83,9 @@ fn start(address: IpAddr, plan: &Plan) -> Result<Option<Attempt>, NoConnection> 
         }
         Err(_) => return Ok(None),
     };
-    // Each flight is one write; none may wait for the acknowledgement of the one before.
-    if stream.set_nodelay(true).is_err() || bind_source(&stream, family, plan).is_err() {
-        return Err(NoConnection::CannotBind(family));
-    }
+    // Each flight is one write; none should wait for the acknowledgement of the one before. Slow is not wrong.
+    let _ = stream.set_nodelay(true);
+    bind_source(&stream, family, plan).map_err(|_| NoConnection::CannotBind(family))?;
     let scope = plan.local.v6.map_or(0, |(_, scope)| scope);
     let connected = match address {
         IpAddr::V4(address) => {

@@ -182,6 +182,12 @@ impl Resolver {
         request.metadata.authentic_data = true;
         let (code, response) = match server.send(request).first_answer().await {
             Ok(response) => (response.metadata.response_code, Some(response)),
+            // A referral: the server does not look anything up for us.
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial)))
+                if denial.soa.is_none() && denial.ns.is_some() =>
+            {
+                return Attempt::Declined;
+            }
             Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => (denial.response_code, None),
             Err(NetError::Dns(DnsError::ResponseCode(_))) => return Attempt::Declined,
             Err(_) => return Attempt::Silent,

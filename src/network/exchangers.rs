@@ -24,7 +24,9 @@ pub(super) struct Exchanger {
 
 /// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones. What is cut
 /// off counts as not reached.
-const MOST_EXCHANGERS: usize = 16;
+const MOST_EXCHANGERS: usize = 100;
+/// How many are looked up at once: two questions each, and descriptors are few.
+const AT_ONCE: usize = 16;
 const MOST_ADDRESSES: usize = 16;
 
 /// Finds the exchangers, best first.
@@ -106,28 +108,16 @@ fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
     Ok(names)
 }
 
-/// Asks for all addresses at once. Exchangers that have none are passed over; those whose look-up failed stay,
+/// Asks for all addresses. Exchangers that have none are passed over; those whose look-up failed stay,
 /// without addresses, because they might have taken the message.
 async fn with_addresses(
     resolver: &Resolver,
     mut names: Vec<(u16, HostName)>,
 ) -> Result<Vec<Candidate>, LookupFailure> {
     let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
-    let mut lookups = JoinSet::new();
-    for (index, (_, name)) in names.iter().enumerate() {
-        let (v6, v4) = ((resolver.clone(), name.clone()), (resolver.clone(), name.clone()));
-        lookups.spawn(async move { (index, v6.0.ipv6(&v6.1).await) });
-        lookups.spawn(async move { (index, v4.0.ipv4(&v4.1).await) });
-    }
-    let mut found: Vec<(Vec<IpAddr>, bool)> = vec![(Vec::new(), false); names.len()];
-    while let Some(result) = lookups.join_next().await {
-        let (index, lookup) = result.map_err(|_| LookupFailure::Temporary)?;
-        let (addresses, failed) = found.get_mut(index).ok_or(LookupFailure::Temporary)?;
-        match lookup {
-            Lookup::Found(answer) => addresses.extend(answer.into_unverified()),
-            Lookup::NoData | Lookup::NoName => {}
-            Lookup::Failed => *failed = true,
-        }
+    let mut found: Vec<(Vec<IpAddr>, bool)> = Vec::with_capacity(names.len());
+    for group in names.chunks(AT_ONCE) {
+        found.extend(addresses_of(resolver, group).await?);
     }
     let looked_up = names.into_iter().zip(found);
     let not_looked_up = left_out.into_iter().map(|name| (name, (Vec::new(), true)));
@@ -145,6 +135,30 @@ async fn with_addresses(
         true => Err(LookupFailure::Temporary),
         false => Ok(candidates),
     }
+}
+
+/// The addresses of each of `names`, and whether a look-up of it failed.
+async fn addresses_of(
+    resolver: &Resolver,
+    names: &[(u16, HostName)],
+) -> Result<Vec<(Vec<IpAddr>, bool)>, LookupFailure> {
+    let mut lookups = JoinSet::new();
+    for (index, (_, name)) in names.iter().enumerate() {
+        let (v6, v4) = ((resolver.clone(), name.clone()), (resolver.clone(), name.clone()));
+        lookups.spawn(async move { (index, v6.0.ipv6(&v6.1).await) });
+        lookups.spawn(async move { (index, v4.0.ipv4(&v4.1).await) });
+    }
+    let mut found = vec![(Vec::new(), false); names.len()];
+    while let Some(result) = lookups.join_next().await {
+        let (index, lookup) = result.map_err(|_| LookupFailure::Temporary)?;
+        let (addresses, failed) = found.get_mut(index).ok_or(LookupFailure::Temporary)?;
+        match lookup {
+            Lookup::Found(answer) => addresses.extend(answer.into_unverified()),
+            Lookup::NoData | Lookup::NoName => {}
+            Lookup::Failed => *failed = true,
+        }
+    }
+    Ok(found)
 }
 
 /// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly

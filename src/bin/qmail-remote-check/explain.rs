@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use qmail_remote::args::Invocation;
 use qmail_remote::monitor::control::routes::Origin;
@@ -66,11 +67,12 @@ fn of_selection(selection: &Selection) -> String {
     match &selection.certificate {
         None => text += &row("certificate", "none"),
         Some(certificate) => {
-            let file = certificate.certificate.display();
-            text += &row(
-                "certificate",
-                format!("{}: {file}, key in {}", at(certificate.origin), certificate.key.display()),
-            );
+            // A password in the wrong field is not a path.
+            let path = |path: &Path| {
+                if path.is_absolute() { path.display().to_string() } else { "(not a path)".into() }
+            };
+            let (file, key) = (path(&certificate.certificate), path(&certificate.key));
+            text += &row("certificate", format!("{}: {file}, key in {key}", at(certificate.origin)));
         }
     }
     text

@@ -5,10 +5,10 @@
 //! [`super::ControlDirectory`]. The file is the administrator's; one that is damaged is an error.
 #![forbid(unsafe_code)]
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use cdb2::{CDB, CDBMake};
@@ -27,6 +27,7 @@ pub(super) fn find(
     keys: &Keys,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry>, ControlError> {
+    check_header(file)?;
     // The library opens by name; this one leads to the file that was checked.
     let index = CDB::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     for (level, key) in keys.iter() {
@@ -44,6 +45,29 @@ pub(super) fn find(
     }
     Ok(None)
 }
+
+/// The library looks at the length only. A file of zeros, as a crash leaves it, would have no entries; a real one
+/// names a place behind its header for each of its 256 tables, empty ones too.
+fn check_header(file: &File) -> Result<(), ControlError> {
+    const HEADER: usize = 2048;
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0)?;
+    let size = file.metadata()?.len();
+    let number =
+        |octets: &[u8]| octets.try_into().map(u32::from_le_bytes).map_err(|_| ControlError::Unreadable);
+    for table in header.chunks_exact(8) {
+        let (position, slots) = table.split_at(4);
+        let (position, slots) = (u64::from(number(position)?), u64::from(number(slots)?));
+        let end = slots.saturating_mul(8).saturating_add(position);
+        if position < 2048 || end > size {
+            return Err(ControlError::Unreadable);
+        }
+    }
+    Ok(())
+}
+
+/// How often the time of a new index is set at the most: longer than a tick of any clock.
+const MOST_TICKS: u32 = 1_000_000;
 
 /// Why an index was not written.
 #[derive(Debug)]
@@ -65,13 +89,21 @@ impl From<io::Error> for IndexError {
 /// Writes `NAME.cdb` beside the list `name` in `directory`, and gives the number of its records. The index appears at
 /// once and whole, with owner, mode and time of the text: a text that is changed later is younger.
 pub fn write(directory: &Path, name: &'static str) -> Result<usize, IndexError> {
+    // A name of its own, so that two runs do not write into one file.
+    let unfinished = directory.join(format!("{name}.cdb.tmp.{}", std::process::id()));
+    let result = write_as(directory, name, &unfinished);
+    if result.is_err() {
+        // It may hold passwords.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    result
+}
+
+fn write_as(directory: &Path, name: &'static str, unfinished: &Path) -> Result<usize, IndexError> {
     let text = File::open(directory.join(name))?;
     let before = text.metadata()?;
-    let index = directory.join(format!("{name}.cdb"));
-    let unfinished = directory.join(format!("{name}.cdb.tmp"));
     // Nobody else may read it before it has the text's mode.
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    let file = File::options().write(true).create_new(true).mode(0o600).open(unfinished)?;
     let mut records = CDBMake::new(file)?;
     let mut count = 0usize;
     let mut failed = None;
@@ -93,21 +125,30 @@ pub fn write(directory: &Path, name: &'static str) -> Result<usize, IndexError> 
         return Err(error.into());
     }
     records.finish()?;
-    let file = File::options().write(true).open(&unfinished)?;
+    let file = File::options().write(true).open(unfinished)?;
     std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
     file.set_permissions(before.permissions())?;
-    file.set_modified(before.modified()?)?;
     file.sync_all()?;
+    // Until the kernel's clock has ticked, the index would not count as younger.
+    for _ in 0..MOST_TICKS {
+        file.set_modified(before.modified()?)?;
+        if super::is_no_older(&file.metadata()?, &before) {
+            break;
+        }
+    }
     let after = std::fs::metadata(directory.join(name))?;
     if (after.ino(), after.len(), after.modified()?) != (before.ino(), before.len(), before.modified()?) {
         return Err(IndexError::Changed);
     }
-    std::fs::rename(&unfinished, &index)?;
+    std::fs::rename(unfinished, directory.join(format!("{name}.cdb")))?;
     Ok(count)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::test_directory::TestHome;
     use super::super::{ControlDirectory, ControlError};
     use super::*;
@@ -121,6 +162,18 @@ mod tests {
             index.add(key.as_bytes(), value.as_bytes()).unwrap();
         }
         index.finish().unwrap();
+        make_younger(home);
+    }
+
+    /// Waits for the kernel's clock to tick.
+    fn make_younger(home: &TestHome) {
+        let (index, text) = (home.path().join(INDEX), home.path().join(TEXT));
+        let (index, text) =
+            (File::options().append(true).open(index).unwrap(), std::fs::metadata(text).unwrap());
+        let time = text.modified().unwrap();
+        while !super::super::is_no_older(&index.metadata().unwrap(), &text) {
+            index.set_modified(time).unwrap();
+        }
     }
 
     fn look_up(control: &ControlDirectory, keys: &[&str]) -> Result<Option<(usize, String)>, ControlError> {
@@ -150,20 +203,21 @@ mod tests {
     #[test]
     fn a_text_that_was_changed_or_removed_is_not_shadowed() {
         let home = TestHome::new(&[(TEXT, b":text\n")]);
+        let (from_text, from_index) = (Ok(Some((0, "text".to_owned()))), Ok(Some((0, "index".to_owned()))));
         write_index(&home, &[("", "index")]);
-        let written = |name: &str| File::options().append(true).open(home.path().join(name)).unwrap();
-        let index_time = written(INDEX).metadata().unwrap().modified().unwrap();
-        let moment = std::time::Duration::from_nanos(1);
-        for (text_time, found) in [
-            (index_time - moment, Some((0, "index".to_owned()))),
-            (index_time, Some((0, "index".to_owned()))),
-            (index_time + moment, Some((0, "text".to_owned()))),
-        ] {
-            written(TEXT).set_modified(text_time).unwrap();
-            assert_eq!(look_up(&home.control(), &[""]), Ok(found));
-        }
-        std::fs::remove_file(home.path().join(TEXT)).unwrap();
+        assert_eq!(look_up(&home.control(), &[""]), from_index);
+        // Written anew, with an old time: as cp -p, a restored backup or a renamed file has it.
+        let text = home.path().join(TEXT);
+        let old = std::fs::metadata(&text).unwrap().modified().unwrap();
+        std::fs::write(&text, ":text\n").unwrap();
+        File::options().append(true).open(&text).unwrap().set_modified(old).unwrap();
+        assert_eq!(look_up(&home.control(), &[""]), from_text);
+        write_index(&home, &[("", "index")]);
+        assert_eq!(look_up(&home.control(), &[""]), from_index);
+        std::fs::rename(&text, home.path().join("other")).unwrap();
         assert_eq!(look_up(&home.control(), &[""]), Ok(None));
+        std::fs::rename(home.path().join("other"), &text).unwrap();
+        assert_eq!(look_up(&home.control(), &[""]), from_text);
     }
 
     #[test]
@@ -181,26 +235,21 @@ mod tests {
         ];
         let by_text = keys.map(|keys| look_up(&home.control(), keys).unwrap());
         assert_eq!(write(&home.path(), TEXT).unwrap(), 6);
-        let index = std::fs::metadata(home.path().join(INDEX)).unwrap();
-        assert_eq!(index.permissions().mode() & 0o7777, 0o640);
-        // Other content under the text's time shows that the index is asked.
-        let time = index.modified().unwrap();
-        std::fs::write(home.path().join(TEXT), ":changed\n").unwrap();
-        File::options().append(true).open(home.path().join(TEXT)).unwrap().set_modified(time).unwrap();
+        let mode = std::fs::metadata(home.path().join(INDEX)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o640);
         assert_eq!(keys.map(|keys| look_up(&home.control(), keys).unwrap()), by_text);
-        std::fs::write(home.path().join(TEXT), ":changed\n").unwrap();
-        assert_eq!(
-            look_up(&home.control(), &[""]),
-            Ok(Some((0, "changed".into()))),
-            "a changed text is younger"
-        );
+        let asked = home.control().find(TEXT, &Keys::new([b"last".to_vec()]), |_| true).unwrap().unwrap();
+        assert_eq!(asked.line, NO_LINE, "the index was asked");
+        let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
+        assert_eq!(files.len(), 2, "nothing is left over");
     }
 
     #[test]
     fn a_damaged_index_is_an_error() {
         let home = TestHome::new(&[(TEXT, b":text\n")]);
-        for junk in [vec![], vec![b'x'; 100], vec![0xff; 4096]] {
+        for junk in [vec![], vec![b'x'; 100], vec![0xff; 4096], vec![0; 4096]] {
             std::fs::write(home.path().join(INDEX), &junk).unwrap();
+            make_younger(&home);
             assert_eq!(look_up(&home.control(), &[""]), Err(ControlError::Unreadable));
         }
     }

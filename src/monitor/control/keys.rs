@@ -78,7 +78,8 @@ pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     match host {
         // The name without a final dot, so that nobody chooses a route by writing one.
         Host::Name(name) => whole_and_suffixes(name.as_str().as_bytes(), b"."),
-        Host::Address(_) => vec![argument.to_vec()],
+        // As given, and as everybody can write it: who writes the recipient does not choose the rule.
+        Host::Address(address) => vec![argument.to_vec(), format!("[{address}]").into_bytes()],
     }
 }
 
@@ -117,8 +118,9 @@ mod tests {
         let host = |name: &str| text(of_host(name.as_bytes(), &Host::parse(name.as_bytes()).unwrap()));
         assert_eq!(host("a.b.test"), ["a.b.test", ".b.test", ".test"]);
         assert_eq!(host("B.Test."), ["b.test", ".test"]);
-        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]"]);
-        assert_eq!(host("192.0.2.1"), ["192.0.2.1"]);
+        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]", "[192.0.2.1]"]);
+        assert_eq!(host("192.0.2.1"), ["192.0.2.1", "[192.0.2.1]"]);
+        assert_eq!(host("[IPv6:2001:DB8:0::1]"), ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]"]);
         assert_eq!(text(of_sender(b"a.b@c.test")), ["a.b@c.test", ".b@c.test", "@c.test", ".test"]);
         assert_eq!(text(of_sender(b"")), [""; 0]);
         assert_eq!(text(of_sender_domain(b"x@y@a.b.test")), ["a.b.test", ".b.test", ".test"]);

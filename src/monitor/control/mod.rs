@@ -18,9 +18,10 @@ pub mod smtproutes;
 pub mod timeouts;
 pub mod tlsdestinations;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -103,7 +104,7 @@ impl ControlDirectory {
     }
 
     /// The best entry of the list `name`; see [`lines::find`]. `NAME.cdb` is used instead of the text when the text is
-    /// there and no younger.
+    /// there and has not been changed or put in place since.
     fn find(
         &self,
         name: &'static str,
@@ -114,7 +115,7 @@ impl ControlDirectory {
             return Ok(None);
         };
         match self.file(&format!("{name}.cdb"))? {
-            Some(index) if text.metadata()?.modified()? <= index.metadata()?.modified()? => {
+            Some(index) if is_no_older(&index.metadata()?, &text.metadata()?) => {
                 indexed::find(&index, keys, wanted)
             }
             Some(_) | None => lines::find(text, name, keys, wanted),
@@ -138,6 +139,15 @@ impl ControlDirectory {
         let value = without_trailing_blanks(&line);
         Ok(if value.is_empty() { None } else { Some(value.to_vec()) })
     }
+}
+
+/// Whether an index is no older than its text, by the time of the content and by that of the file: a text that is
+/// renamed into place or restored with an old time of its own is a changed text. In the same tick of the kernel's clock
+/// it is not known which came first, and then the text counts.
+fn is_no_older(index: &Metadata, text: &Metadata) -> bool {
+    let content = |file: &Metadata| (file.mtime(), file.mtime_nsec());
+    let change = |file: &Metadata| (file.ctime(), file.ctime_nsec());
+    content(index) >= content(text) && change(index) > change(text)
 }
 
 fn without_trailing_blanks(line: &[u8]) -> &[u8] {

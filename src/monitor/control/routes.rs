@@ -89,7 +89,10 @@ pub(super) fn parse(file: &'static str, entry: &Entry, local: LocalField) -> Res
             Some(Relay { host, as_written: name.to_vec() })
         }
     };
-    let (credentials, local_address) = rest.map_or((None, None), |rest| fields(rest, local));
+    let (credentials, local_address) = match rest {
+        Some(rest) => fields(rest, local).ok_or_else(|| origin.bad("the local address is not an address"))?,
+        None => (None, None),
+    };
     Ok(Route { origin, relay, port, tls_start, credentials, local_address })
 }
 
@@ -104,14 +107,18 @@ pub(super) fn parse_port(text: &[u8]) -> Option<(TlsStart, Option<u16>)> {
 
 /// `user|password`, `user|password|localip` or `|localip`: the manual page shows the last form, one bar short
 /// of its own grammar. A password may hold bars: a third field that is no address belongs to it.
-fn fields(rest: &[u8], local: LocalField) -> (Option<Credentials>, Option<LocalAddress>) {
+/// Without a user there can only be an address, and nothing else may stand for one: none.
+fn fields(rest: &[u8], local: LocalField) -> Option<(Option<Credentials>, Option<LocalAddress>)> {
     let (user, rest) = cut(rest, b'|');
     let rest = rest.unwrap_or_default();
     let address = |text: &[u8]| (local == LocalField::Allowed).then(|| LocalAddress::parse(text)).flatten();
-    if user.is_empty()
-        && let Some(local) = address(rest)
-    {
-        return (None, Some(local));
+    if user.is_empty() && local == LocalField::Allowed {
+        let only: Vec<_> = rest.split(|&octet| octet == b'|').filter(|field| !field.is_empty()).collect();
+        return match only.as_slice() {
+            [] => Some((None, None)),
+            [text] => address(text).map(|local| (None, Some(local))),
+            _ => None,
+        };
     }
     let (password, local_address) = match cut(rest, b'|') {
         (password, Some(b"")) if local == LocalField::Allowed => (password, None),
@@ -124,7 +131,7 @@ fn fields(rest: &[u8], local: LocalField) -> (Option<Credentials>, Option<LocalA
     let given = !user.is_empty() && !password.is_empty();
     let credentials =
         given.then(|| Credentials { user: user.to_vec(), password: Zeroizing::new(password.to_vec()) });
-    (credentials, local_address)
+    Some((credentials, local_address))
 }
 
 /// What is before and after the first `separator`.
@@ -211,7 +218,7 @@ mod tests {
             ("r|u|p:q;\u{fc}", Allowed, "u", "p:q;\u{fc}", ""),
             ("r|u", Allowed, "", "", ""),
             ("r|u|", Allowed, "", "", ""),
-            ("r||p", Allowed, "", "", ""),
+            ("r||10.1.1.0|", Allowed, "", "", "10.1.1.0"),
             ("r|u|p|10.1.1.0", Absent, "u", "p|10.1.1.0", ""),
             ("r||10.1.1.0", Absent, "", "", ""),
         ] {
@@ -227,7 +234,13 @@ mod tests {
     fn a_malformed_value_names_file_and_line() {
         let port = "the port is not a number from 1 to 65535";
         let relay = "the relay is neither a host name nor an address";
+        let local = "the local address is not an address";
         for (value, problem) in [
+            ("relay.test||10.1.1", local),
+            ("relay.test||[2001::fefe]", local),
+            ("relay.test|||10.1.1.300", local),
+            ("relay.test||password", local),
+            ("relay.test||10.1.1.0|10.1.1.1", local),
             ("relay.test;0", port),
             ("relay.test;65536", port),
             ("relay.test;", port),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::keys::{self, Keys};
 use super::routes::{Origin, parse_port};
 use super::{ControlDirectory, ControlError};
-use crate::host::Host;
+use crate::host::{Host, HostName};
 use crate::plan::TlsStart;
 
 /// The file's name.
@@ -136,7 +136,10 @@ fn keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
     use Kind::{Anonymous, Chain, ExactName, Name, Never, Optional, OptionalAnonymous, OptionalOrClear};
     use Kind::{OptionalWithoutTlsa, Pinned, Required, WithoutTlsa};
     let levels = keys::of_host(destination, host);
-    let whole = levels.get(..1).unwrap_or_default();
+    let whole = match host {
+        Host::Name(_) => levels.get(..1).unwrap_or_default(),
+        Host::Address(_) => &levels,
+    };
     let specific = [
         (Never, "!", levels.as_slice()),
         (Pinned, "%", whole),
@@ -169,6 +172,10 @@ fn is_for(value: &[u8], sender: &[u8]) -> bool {
     let Some(bound) = value.splitn(4, |&octet| octet == b'|').nth(3).filter(|bound| !bound.is_empty()) else {
         return true;
     };
+    // Malformed: it might be for this sender, and is refused when it is parsed.
+    if HostName::parse(bound).is_err() {
+        return true;
+    }
     let Some(domain) = keys::domain(sender) else {
         return false;
     };
@@ -179,6 +186,10 @@ fn is_for(value: &[u8], sender: &[u8]) -> bool {
 }
 
 fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, ControlError> {
+    let bound = value.splitn(4, |&octet| octet == b'|').nth(3).unwrap_or_default();
+    if !bound.is_empty() && HostName::parse(bound).is_err() {
+        return Err(origin.bad("the sender's domain is not a domain"));
+    }
     let mut fields: Vec<&[u8]> = value.splitn(4, |&octet| octet == b'|').take(3).collect();
     let mut port = None;
     // The port follows the last field that is there; `host:;35` has no other.

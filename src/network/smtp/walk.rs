@@ -14,9 +14,12 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
         if addresses.is_empty() {
             monitor.claim(Claim::Unreachable);
         }
+        let mut has_answered = false;
         while !addresses.is_empty() {
             let (stream, address) = match connect_any(&addresses, plan) {
                 Ok(connection) => connection,
+                // One that has answered was reached, whatever its other addresses are.
+                Err(NoConnection::Unreachable) if has_answered => break,
                 Err(NoConnection::Unreachable) => {
                     monitor.claim(Claim::Unreachable);
                     break;
@@ -25,6 +28,7 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
                 Err(NoConnection::CannotBind(family)) => return monitor.claim(Claim::CannotBind(family)),
                 Err(NoConnection::NoSocket) => return monitor.claim(Claim::NoSocket),
             };
+            has_answered = true;
             addresses.retain(|&other| other != address);
             let server = Server { name: name.clone(), address };
             monitor.claim(Claim::Connected(server.clone()));

@@ -197,6 +197,9 @@ fn a_malformed_rule_in_use_names_file_and_line() {
         ("mx.test:||2;x", "the port is not a number from 1 to 65535"),
         ("mx.test:|HIGH|two", "the verify depth is not a number"),
         ("mx.test:||99999999999", "the verify depth is not a number"),
+        ("mx.test:/ca||2|.a.test", "the sender's domain is not a domain"),
+        ("mx.test:/ca||2|a.test;465", "the sender's domain is not a domain"),
+        ("mx.test:/ca||2|a.test|x", "the sender's domain is not a domain"),
         ("%mx.test:", "there is no fingerprint: write %host:=DIGITS"),
         ("%mx.test:/ca", "there is no fingerprint: write %host:=DIGITS"),
         ("%mx.test:=", "the fingerprint is not hexadecimal"),
@@ -212,6 +215,7 @@ fn a_malformed_rule_in_use_names_file_and_line() {
 fn addresses_have_rules_by_their_whole_text() {
     let text = "[192.0.2.1]:;26\n!.2.1]:\n~[2001:db8::1]:\n";
     assert_eq!(rule(text, "[192.0.2.1]").kind, Kind::Required);
-    assert_eq!(rule(text, "192.0.2.1").kind, Kind::Optional);
+    assert_eq!(rule(text, "192.0.2.1").kind, Kind::Required, "however the recipient's domain writes it");
+    assert_eq!(rule(text, "[IPv6:2001:db8:0::1]").kind, Kind::Name);
     assert_eq!(rule(text, "[2001:db8::1]").kind, Kind::Name);
 }
