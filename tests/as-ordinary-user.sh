@@ -13,7 +13,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 user=qmail-remote-tests
-place=$(mktemp -d /var/tmp/qmail-remote-tests.XXXXXX)
+place=$(mktemp -d -p /var/tmp)
 cleanup() {
     rm -rf "$place"
     userdel "$user" 2>/dev/null || true

@@ -22,6 +22,9 @@ pub const MESSAGE_PIPE: RawFd = 4;
 /// After this time without a write the next claim is written at once.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// After this many octets, too: a server's long replies to thousands of recipients must not pile up.
+const MOST_COLLECTED: usize = 16 * 1024;
+
 /// Speaks to the monitor. Replies are read from descriptor 1, which in the child is the read end of the
 /// reply pipe (and so is descriptor 2): a stray print has nowhere to go.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ impl ChildEnd {
     /// Says what happened; the monitor may hear of it later.
     pub fn claim(&mut self, claim: Claim) {
         self.collect(&Message::Claim(claim));
-        if self.last_write.elapsed() >= FLUSH_INTERVAL {
+        if self.collected.len() >= MOST_COLLECTED || self.last_write.elapsed() >= FLUSH_INTERVAL {
             self.flush();
         }
     }
