@@ -4,7 +4,7 @@
 //! startup, args            first: a known process, checked arguments
 //! monitor/                 the privileged process: control files, plan, permits, outcome
 //! ipc/, plan, host,        the vocabulary of both: they import neither side
-//!   envelope
+//!   envelope, tls_policy
 //! network/                 the confined process: DNS, TLS, SMTP
 //! report                   the only writer of descriptor 1
 //! sys                      system calls without a safe wrapper
@@ -24,6 +24,7 @@ pub mod plan;
 pub mod report;
 pub mod startup;
 mod sys;
+pub mod tls_policy;
 
 use monitor::child::NetworkEntry;
 use monitor::refusal::Refusal;

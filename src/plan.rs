@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
 use crate::ipc::Family;
+use crate::tls_policy::TlsPolicy;
 
 /// One delivery, decided as far as it can be without the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct Plan {
     pub port: u16,
     /// Whether TLS starts with the connection, before the greeting, or by STARTTLS.
     pub tls_start: TlsStart,
+    /// What TLS must be and prove, as far as the destination decides it.
+    pub tls: TlsPolicy,
+    /// Whether the names of exchangers may have rules of their own: to be asked for after each connection.
+    pub exchanger_rules: bool,
     /// Where to connect from.
     pub local: LocalAddresses,
     /// What EHLO and HELO say (`helohost` or `me`).
@@ -79,10 +84,8 @@ impl OwnAddresses {
 /// When TLS starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsStart {
-    /// By STARTTLS when the server offers it.
+    /// By STARTTLS, as the policy demands.
     StartTls,
-    /// Not at all, even when the server offers it.
-    Never,
     /// With the first byte (RFC 8314 section 3: implicit TLS).
     Implicit,
 }

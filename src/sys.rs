@@ -1,10 +1,13 @@
-//! The system calls that have no safe wrapper. Both processes.
+//! The system calls that have no safe wrapper, and two names that OpenSSL was built with. Both processes.
 //!
 //! Trusts nothing and decides nothing: each function is one call. The rest of the program is free of
 //! `unsafe`, but for the FFI of `network/tls`.
-#![expect(unsafe_code, reason = "system calls without a safe wrapper; one per function")]
+#![expect(unsafe_code, reason = "calls without a safe wrapper; one per function")]
 
+use std::ffi::{CStr, OsStr};
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
@@ -53,6 +56,24 @@ pub(crate) fn clear_environment() -> Result<(), Errno> {
 pub(crate) fn is_privileged_exec() -> bool {
     // SAFETY: getauxval reads the auxiliary vector, which is there for the life of the process.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The file of trusted certificates that OpenSSL was built to use (X509_get_default_cert_file(3)).
+pub(crate) fn certificate_file() -> PathBuf {
+    // SAFETY: takes nothing and returns a constant string.
+    let name = unsafe { openssl_sys::X509_get_default_cert_file() };
+    // SAFETY: the string is constant and ends in NUL.
+    let name = unsafe { CStr::from_ptr(name) };
+    OsStr::from_bytes(name.to_bytes()).into()
+}
+
+/// The hashed directory of trusted certificates that OpenSSL was built to use (X509_get_default_cert_dir(3)).
+pub(crate) fn certificate_directory() -> PathBuf {
+    // SAFETY: takes nothing and returns a constant string.
+    let name = unsafe { openssl_sys::X509_get_default_cert_dir() };
+    // SAFETY: the string is constant and ends in NUL.
+    let name = unsafe { CStr::from_ptr(name) };
+    OsStr::from_bytes(name.to_bytes()).into()
 }
 
 #[cfg(test)]
@@ -121,6 +142,11 @@ mod tests {
                 assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
             }
         }
+    }
+
+    #[test]
+    fn openssl_knows_its_trust_store() {
+        assert!(certificate_file().is_absolute() && certificate_directory().is_absolute());
     }
 
     #[test]

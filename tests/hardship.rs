@@ -73,7 +73,7 @@ fn a_flooded_handshake_ends_at_its_deadline() {
         world.control("timeoutremote", "2\n");
         let server = flood();
         delivery().run().assert_reports(&[
-            "ZTLS connection/protocol error with host: 192.0.2.10 for example.test. (#4.4.1)\n",
+            "ZTLS connection/protocol error with host: 192.0.2.10 for example.test: timed out. (#4.4.1)\n",
         ]);
         server.join().unwrap();
     });

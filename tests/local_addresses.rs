@@ -121,8 +121,6 @@ fn what_cannot_be_done_yet_stops_the_delivery_that_needs_it() {
             ("authsenders", "@sender.test:192.0.2.10|user|password"),
             ("qmtproutes", ":192.0.2.10"),
             ("domaincerts", "*:/etc/ssl/certificate"),
-            ("tlsdestinations", "example.test:"),
-            ("tlsdestinations", "*:/etc/ssl/ca"),
             ("tlsdestinations", "*:;6209"),
             ("smtproutes", ":192.0.2.10|user|password"),
             ("smtproutes", ":192.0.2.10;6209"),

@@ -14,6 +14,7 @@ mod monitor;
 mod rule;
 
 use crate::error::Error;
+use crate::monitor::ReadsFiles;
 use crate::step::Step;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -25,8 +26,12 @@ pub fn child_rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// The monitor's table.
-pub fn monitor_rules() -> impl Iterator<Item = &'static Rule> {
-    common::RULES.iter().chain(monitor::RULES)
+pub fn monitor_rules(reads: ReadsFiles) -> impl Iterator<Item = &'static Rule> {
+    let reads: &[Rule] = match reads {
+        ReadsFiles::No => &[],
+        ReadsFiles::Yes => monitor::READS_FILES,
+    };
+    common::RULES.iter().chain(monitor::RULES).chain(reads)
 }
 
 /// Installs the child's table in the calling process.
@@ -35,10 +40,10 @@ pub(crate) fn confine_child() -> Result<(), Error> {
 }
 
 /// Installs the monitor's table in the calling process, with `child` as the only process it may kill.
-pub(crate) fn confine_monitor(child: Pid) -> Result<(), Error> {
+pub(crate) fn confine_monitor(child: Pid, reads: ReadsFiles) -> Result<(), Error> {
     // To kill(2), 0 and negative numbers are groups of processes.
     match u32::try_from(child.as_raw()) {
-        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(), Some(pid))?),
+        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(reads), Some(pid))?),
         Ok(_) | Err(_) => Err(Error::Refused { step: Step::Seccomp, errno: Errno::ESRCH }),
     }
 }
@@ -49,14 +54,16 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn both_tables_compile() {
+    fn all_tables_compile() {
         assert!(filter::compile(child_rules(), None).is_ok());
-        assert!(filter::compile(monitor_rules(), Some(4711)).is_ok());
+        for reads in [ReadsFiles::No, ReadsFiles::Yes] {
+            assert!(filter::compile(monitor_rules(reads), Some(4711)).is_ok());
+        }
     }
 
     #[test]
     fn every_line_has_a_name_and_a_reason_and_is_the_only_one_for_its_call() {
-        for rules in [child_rules().collect::<Vec<_>>(), monitor_rules().collect()] {
+        for rules in [child_rules().collect::<Vec<_>>(), monitor_rules(ReadsFiles::Yes).collect()] {
             let calls: HashSet<_> = rules.iter().map(|rule| rule.call).collect();
             assert_eq!(calls.len(), rules.len());
             for rule in rules {
@@ -68,9 +75,9 @@ mod tests {
 
     #[test]
     fn the_monitors_table_needs_a_child() {
-        assert_eq!(filter::compile(monitor_rules(), None), Err(Error::Table));
+        assert_eq!(filter::compile(monitor_rules(ReadsFiles::No), None), Err(Error::Table));
         for pid in [0, -1, i32::MIN] {
-            assert!(confine_monitor(Pid::from_raw(pid)).is_err());
+            assert!(confine_monitor(Pid::from_raw(pid), ReadsFiles::No).is_err());
         }
     }
 }

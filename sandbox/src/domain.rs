@@ -1,4 +1,4 @@
-//! The Landlock domain of each process: no file, chosen TCP ports, no foreign abstract sockets.
+//! The Landlock domain of each process: no file (to a monitor that reads files: none for writing), chosen TCP ports, no foreign abstract sockets.
 //!
 //! Runs in both processes. Trusts the port numbers of the profile. Best effort by kernel: rights that the running
 //! kernel does not know are left out, and without Landlock nothing happens here, because seccomp denies
@@ -9,13 +9,16 @@
 //! handled before it has been seen to work.
 
 use crate::error::Error;
+use crate::monitor::ReadsFiles;
 use crate::step::Step;
 use crate::sys;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use std::error::Error as _;
 use std::io;
 
@@ -34,10 +37,19 @@ pub(crate) fn enter_child(connect_ports: &[u16], binds_source: bool) -> Result<(
         .map(drop)
 }
 
-/// Monitor: no file, no TCP at all. It may still signal: its child is outside its domain, and the kernel asks the
+/// Monitor: no TCP at all, and no file, or none but for reading. It may still signal: its child is outside its domain, and the kernel asks the
 /// domain of a dying monitor too, before it delivers the child's death signal.
-pub(crate) fn enter_monitor() -> Result<(), Error> {
+pub(crate) fn enter_monitor(reads: ReadsFiles) -> Result<(), Error> {
+    let root = match reads {
+        ReadsFiles::No => None,
+        ReadsFiles::Yes => {
+            let root = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+            Some(root.map_err(Error::refused(Step::Landlock))?)
+        }
+    };
+    let below_root = root.map(|root| PathBeneath::new(root, AccessFs::ReadFile | AccessFs::ReadDir));
     closed(Scope::AbstractUnixSocket.into())
+        .and_then(|ruleset| ruleset.add_rules(below_root.into_iter().map(Ok)))
         .and_then(RulesetCreated::restrict_self)
         .map_err(refused)
         .map(drop)
@@ -116,6 +128,7 @@ mod tests {
         let file = (version >= 1).then_some(libc::EACCES);
         let port = (version >= 4).then_some(libc::EACCES);
         assert_eq!(inside(|| enter_child(&[1], false)), (file, port));
-        assert_eq!(inside(enter_monitor), (file, port));
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::No)), (file, port));
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::Yes)), (None, port));
     }
 }

@@ -1,7 +1,8 @@
 //! The monitor's confinement: the steps and their order.
 //!
 //! Runs in the monitor, after the fork and before it reads the child's first byte. From then on it may be
-//! talking to an attacker. It keeps its ids and its open descriptors; it loses the means to get any other.
+//! talking to an attacker. It keeps its ids and its open descriptors; it loses the means to get any other,
+//! unless a delivery's rules make it read files that only the dialogue names.
 
 use crate::error::Error;
 use crate::step::Step;
@@ -10,6 +11,15 @@ use nix::sys::prctl;
 use nix::unistd::Pid;
 use std::hash::RandomState;
 
+/// Whether the monitor has to open files for reading once it is confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadsFiles {
+    /// It opens nothing.
+    No,
+    /// It may open any file that its user may read, and none for writing.
+    Yes,
+}
+
 /// Confines the calling process, for good. `child` is the only process it may signal, with SIGKILL only.
 /// It must have one thread. Afterwards it must end through [`leave`](crate::leave).
 ///
@@ -17,12 +27,12 @@ use std::hash::RandomState;
 ///
 /// # Errors
 /// Any error means that the process is not confined. The caller must kill and reap the child without reading from it.
-pub fn confine_monitor(child: Pid) -> Result<(), Error> {
+pub fn confine_monitor(child: Pid, reads: ReadsFiles) -> Result<(), Error> {
     capabilities::keep_only_kill()?;
     // The first hash table of a thread asks the kernel for random numbers, later ones do not. The table has no such
     // call, so the first one is now: whether the monitor may use a hash table must not depend on who started it.
     let _seeded = RandomState::new();
     prctl::set_no_new_privs().map_err(Error::refused(Step::NoNewPrivileges))?;
-    domain::enter_monitor()?;
-    calls::confine_monitor(child)
+    domain::enter_monitor(reads)?;
+    calls::confine_monitor(child, reads)
 }

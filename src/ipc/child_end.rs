@@ -1,6 +1,6 @@
 //! The network child's end of the conversation with the monitor.
 //!
-//! When the monitor is gone or answers nonsense there is nobody to work for: the process ends.
+//! When the monitor is gone, says stop or answers nonsense there is nobody to work for: the process ends.
 //!
 //! Claims are collected and written together: each write wakes the monitor, and most claims change nothing
 //! until the next. What must be known at once is flushed by whoever claims it, and nothing waits longer
@@ -11,7 +11,8 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Decoder};
-use super::{Claim, Message, Reply, Request};
+use super::{AnchorQuery, Claim, Message, Reply, Request};
+use crate::tls_policy::TlsPolicy;
 
 /// The exit status of a child whose monitor is gone. Nobody reads it.
 const MONITOR_GONE: u8 = 1;
@@ -65,10 +66,47 @@ impl ChildEnd {
         self.last_write = Instant::now();
     }
 
-    /// Asks, and waits for the reply.
-    pub fn ask(&mut self, request: Request) -> Reply {
+    /// Asks to begin, and waits until that may be.
+    pub fn ask_to_begin(&mut self) {
+        match self.ask(Request::Begin) {
+            Reply::Begin => {}
+            Reply::TlsPolicy(_) | Reply::TrustAnchors(_) | Reply::NoMoreTrustAnchors | Reply::Stop => {
+                sandbox::leave(MONITOR_GONE)
+            }
+        }
+    }
+
+    /// Asks for the policy of the exchanger that was connected to.
+    pub fn ask_for_policy(&mut self) -> TlsPolicy {
+        match self.ask(Request::TlsPolicy) {
+            Reply::TlsPolicy(policy) => policy,
+            Reply::Begin | Reply::TrustAnchors(_) | Reply::NoMoreTrustAnchors | Reply::Stop => {
+                sandbox::leave(MONITOR_GONE)
+            }
+        }
+    }
+
+    /// Asks for trust anchors, in PEM.
+    pub fn ask_for_anchors(&mut self, query: AnchorQuery) -> Vec<u8> {
+        let mut pem = Vec::new();
+        let mut reply = self.ask(Request::TrustAnchors(query));
+        loop {
+            match reply {
+                Reply::TrustAnchors(piece) => pem.extend_from_slice(&piece),
+                Reply::NoMoreTrustAnchors => return pem,
+                Reply::Begin | Reply::TlsPolicy(_) | Reply::Stop => sandbox::leave(MONITOR_GONE),
+            }
+            reply = self.next_reply();
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> Reply {
         self.collect(&Message::Request(request));
         self.flush();
+        self.next_reply()
+    }
+
+    fn next_reply(&mut self) -> Reply {
         loop {
             match self.replies.take() {
                 Ok(Some(reply)) => return reply,

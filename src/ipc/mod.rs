@@ -7,6 +7,7 @@
 
 pub mod child_end;
 pub mod frame;
+pub mod reason;
 pub mod server_reply;
 
 use std::net::IpAddr;
@@ -14,6 +15,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostName;
+use crate::tls_policy::{Proof, TlsPolicy};
+use reason::Reason;
 use server_reply::ReplyText;
 
 /// Child to monitor.
@@ -30,6 +33,19 @@ pub enum Message {
 pub enum Request {
     /// "I am confined; may I begin?" Granted once the monitor is confined too.
     Begin,
+    /// The TLS policy for the exchanger that was connected to, where its name may have a rule of its own.
+    TlsPolicy,
+    /// Certificates that the policy in force trusts.
+    TrustAnchors(AnchorQuery),
+}
+
+/// Which trust anchors are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnchorQuery {
+    /// Those of the directory whose subject has this hash (X509_NAME_hash(3)).
+    BySubject(u32),
+    /// Those of the file.
+    File,
 }
 
 /// Monitor to child.
@@ -37,6 +53,14 @@ pub enum Request {
 pub enum Reply {
     /// The network may be used now.
     Begin,
+    /// What holds for this connection.
+    TlsPolicy(TlsPolicy),
+    /// A piece of the certificates asked for, in PEM as the administrator keeps them.
+    TrustAnchors(Vec<u8>),
+    /// That was all of them.
+    NoMoreTrustAnchors,
+    /// The delivery is decided; nothing more is to be done.
+    Stop,
 }
 
 /// What the child says happened.
@@ -62,8 +86,10 @@ pub enum Claim {
     NotSmtp,
     /// The connection ended, timed out, or the server broke the protocol.
     Lost,
-    /// The TLS handshake succeeded; everything before it is forgotten.
-    TlsEstablished,
+    /// Nobody can say whether the exchanger has TLSA records: it is not used.
+    TlsaUnknown(HostName),
+    /// The TLS handshake succeeded and proved this much; everything before it is forgotten.
+    TlsEstablished(Proof),
     /// TLS could not be had.
     TlsFailed(TlsFailure),
     /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
@@ -129,12 +155,32 @@ pub enum LookupFailure {
 }
 
 /// How TLS failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TlsFailure {
     /// OpenSSL could not be set up.
     Context,
+    /// OpenSSL could not be set up for this server.
+    Session,
+    /// OpenSSL cannot use the cipher string of the policy.
+    Ciphers,
+    /// The trust anchors of the policy hold no certificate that can be read.
+    TrustAnchors,
+    /// TLS is required, and STARTTLS is not offered or was refused.
+    NotOffered,
     /// The handshake failed, or the server sent something before it.
-    Handshake,
+    Handshake(Reason),
+    /// A certificate is needed and none came.
+    NoCertificate,
+    /// The certificate's chain does not verify.
+    Unverified(Reason),
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate has another fingerprint.
+    WrongFingerprint,
+    /// The fingerprint of the policy has the length of no digest.
+    UnknownDigest,
+    /// The certificate matches none of the server's TLSA records.
+    TlsaMismatch(Reason),
 }
 
 /// What is wrong with the message itself.

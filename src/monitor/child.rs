@@ -7,7 +7,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, getpid, pipe2};
@@ -28,7 +28,7 @@ pub struct Child {
     pub pid: Pid,
     /// Where its messages come from.
     pub messages: OwnedFd,
-    /// Where replies to it go.
+    /// Where replies to it go; never blocks.
     pub replies: OwnedFd,
 }
 
@@ -51,7 +51,11 @@ pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Chi
         monitor: getpid(),
     };
     match sys::fork()? {
-        ForkResult::Parent { child } => Ok(Child { pid: child, messages, replies }),
+        ForkResult::Parent { child } => {
+            // A child that does not read must not hold the monitor up.
+            fcntl(&replies, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            Ok(Child { pid: child, messages, replies })
+        }
         ForkResult::Child => {
             drop((messages, replies));
             if dup2_stdout(&child_replies).is_err() || dup2_stderr(&child_replies).is_err() {

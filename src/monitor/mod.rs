@@ -18,14 +18,21 @@ pub mod refusal;
 pub mod resolvers;
 pub mod selection;
 pub mod serve;
+pub mod trust_store;
 
 use std::ffi::OsString;
 
+use nix::unistd::Pid;
+use sandbox::ReadsFiles;
+
 use child::NetworkEntry;
+use control::ControlDirectory;
 use outcome::Transcript;
 use refusal::{ACCOUNT, Refusal};
+use serve::Sources;
 
 use crate::args::Invocation;
+use crate::plan::Plan;
 use crate::report::Reports;
 use crate::startup::Environment;
 
@@ -38,17 +45,31 @@ pub fn deliver(
     let invocation = Invocation::parse(arguments)?;
     let message_octets = message::inspect()?;
     let host = invocation.host_argument.clone();
+    let sender = invocation.sender_argument.clone();
     let plan = planning::plan(invocation, message_octets, environment)?;
     wipe_stack();
     let identity = sandbox::Identity::choose(ACCOUNT)?;
     let transcript = Transcript::new(&host, &plan);
     let longest_step = plan.timeouts.longest();
     let child = child::start(&plan, identity, entry)?;
-    if let Err(error) = sandbox::confine_monitor(child.pid) {
-        child.end();
-        return Err(error.into());
+    match prepare(&plan, sender, child.pid) {
+        Ok(sources) => Ok(serve::serve(child, transcript, &sources, longest_step)),
+        Err(refusal) => {
+            child.end();
+            Err(refusal)
+        }
     }
-    Ok(serve::serve(child, transcript, longest_step))
+}
+
+/// Confines the monitor, for what it will be asked.
+fn prepare(plan: &Plan, sender: Vec<u8>, child: Pid) -> Result<Sources, Refusal> {
+    let control = if plan.exchanger_rules { Some(ControlDirectory::open()?) } else { None };
+    let reads_files = match plan.exchanger_rules || plan.tls.certificate.anchors().is_some() {
+        true => ReadsFiles::Yes,
+        false => ReadsFiles::No,
+    };
+    sandbox::confine_monitor(child, reads_files)?;
+    Ok(Sources { control, sender })
 }
 
 /// Overwrites what the look-ups left below the present stack frame: vector registers full of other lines, as

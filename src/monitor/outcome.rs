@@ -7,10 +7,16 @@
 use std::net::IpAddr;
 
 use super::permits::{Stage, permits};
+use crate::host::HostName;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
-use crate::ipc::{Claim, LookupFailure, Message, MessageFault, Server, Step, TlsFailure};
+use crate::ipc::{
+    AnchorQuery, Claim, LookupFailure, Message, MessageFault, Request, Server, Step, TlsFailure,
+};
 use crate::plan::{Destination, LocalAddresses, Plan};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
+use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
+
+pub mod tls_texts;
 
 /// The child cannot be trusted or used any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,20 @@ pub enum Broken {
     Silent,
 }
 
+/// What a permitted request asks of the monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To say that the network may be used.
+    Begin,
+    /// To look for a rule for the name of this exchanger, and to raise the policy by it.
+    RaisePolicy(HostName),
+    /// To hand out trust anchors.
+    HandOut(TrustAnchors, AnchorQuery),
+}
+
+/// A chain has no more issuers than this, and OpenSSL's own limit is 100 certificates. Enough for one handshake.
+const MOST_ANCHOR_QUERIES: u8 = 64;
+
 /// The delivery so far, as claimed.
 #[derive(Debug)]
 pub struct Transcript {
@@ -31,8 +51,15 @@ pub struct Transcript {
     relay: Option<String>,
     recipients_wanted: usize,
     local: LocalAddresses,
+    /// What TLS needs as far as the destination decides it.
+    policy: TlsPolicy,
+    exchanger_rules: bool,
     stage: Stage,
-    tls: bool,
+    /// What holds for the present connection; none until the exchanger's rule has been looked for.
+    in_force: Option<TlsPolicy>,
+    anchor_queries: u8,
+    /// What the present connection's TLS proved; none without TLS.
+    tls: Option<Proof>,
     server: Option<Server>,
     walk: Walk,
     recipients: Vec<RecipientReport>,
@@ -60,8 +87,12 @@ impl Transcript {
             relay,
             recipients_wanted: plan.recipients.len(),
             local: plan.local,
+            policy: plan.tls.clone(),
+            exchanger_rules: plan.exchanger_rules,
             stage: Stage::Confining,
-            tls: false,
+            in_force: None,
+            anchor_queries: 0,
+            tls: None,
             server: None,
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
@@ -74,16 +105,51 @@ impl Transcript {
         self.stage == Stage::Over
     }
 
-    /// Takes note of a message, if it is permitted now.
-    pub fn accept(&mut self, message: Message) -> Result<(), Broken> {
+    /// Takes note of a message, if it is permitted now, and says what a request asks for.
+    pub fn accept(&mut self, message: Message) -> Result<Option<Task>, Broken> {
         if !permits(self.stage, &message) {
             return Err(Broken::Lied);
         }
         match message {
-            Message::Request(_) => self.stage = Stage::Resolving,
-            Message::Claim(claim) => self.note(claim)?,
+            Message::Request(request) => self.task(request).map(Some),
+            Message::Claim(claim) => self.note(claim).map(|()| None),
         }
-        Ok(())
+    }
+
+    fn task(&mut self, request: Request) -> Result<Task, Broken> {
+        match (request, &self.in_force, &self.server) {
+            (Request::Begin, ..) => {
+                self.stage = Stage::Resolving;
+                Ok(Task::Begin)
+            }
+            (Request::TlsPolicy, None, Some(Server { name: Some(name), .. })) => {
+                Ok(Task::RaisePolicy(name.clone()))
+            }
+            (Request::TrustAnchors(query), Some(policy), _) => {
+                let anchors = policy.certificate.anchors().ok_or(Broken::Lied)?;
+                self.anchor_queries = self.anchor_queries.saturating_add(1);
+                if self.tls.is_some() || self.anchor_queries > MOST_ANCHOR_QUERIES {
+                    return Err(Broken::Lied);
+                }
+                Ok(Task::HandOut(anchors.clone(), query))
+            }
+            (Request::TlsPolicy | Request::TrustAnchors(_), ..) => Err(Broken::Lied),
+        }
+    }
+
+    /// Raises the policy for the present connection, and says what holds now.
+    pub fn raise_policy(&mut self, other: Option<TlsPolicy>) -> TlsPolicy {
+        let policy = match other {
+            Some(other) => self.policy.clone().raised_by(other),
+            None => self.policy.clone(),
+        };
+        self.in_force = Some(policy.clone());
+        policy
+    }
+
+    /// The monitor cannot do what a request needs: the delivery is decided.
+    pub fn stop(&mut self, report: MessageReport) {
+        self.over(report);
     }
 
     /// The reports of a delivery that came to its verdict.
@@ -131,29 +197,33 @@ impl Transcript {
             }
             Claim::NoSocket => self.over(MessageReport::Temporary(Text::new(RESOURCES))),
             Claim::Connected(server) => {
+                let awaits_rule = self.exchanger_rules && server.name.is_some();
+                self.in_force = if awaits_rule { None } else { Some(self.policy.clone()) };
                 self.server = Some(server);
-                self.tls = false;
+                self.tls = None;
+                self.anchor_queries = 0;
                 self.stage = Stage::Greeting;
             }
+            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false),
             Claim::Exhausted => {
                 let report = self.exhausted();
                 self.over(report);
             }
-            Claim::TlsEstablished => {
-                if self.tls {
+            Claim::TlsEstablished(proof) => {
+                if self.tls.is_some() || !self.allows(Some(proof)) {
                     return Err(Broken::Lied);
                 }
-                self.tls = true;
+                self.tls = Some(proof);
                 // After STARTTLS EHLO is said again; implicit TLS comes before the greeting.
                 if self.stage == Stage::Session {
                     self.stage = Stage::Hello;
                 }
             }
             Claim::TlsFailed(failure) => {
-                if self.tls {
+                if self.tls.is_some() {
                     return Err(Broken::Lied);
                 }
-                let text = self.tls_failed(failure)?;
+                let text = self.tls_failed(&failure)?;
                 self.walk_on(text, false);
             }
             Claim::Replied(step, reply) => self.replied(step, &reply)?,
@@ -188,6 +258,8 @@ impl Transcript {
                     is_permanent(reply),
                 );
             }
+            // Nobody was to be told the sender before TLS was what the policy wants.
+            Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
             Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
             Step::Mail => {
                 self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
@@ -196,7 +268,7 @@ impl Transcript {
             Step::Data if code == 354 => self.stage = Stage::Body,
             Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
             Step::EndOfData if reply.class() == ReplyClass::Completed => {
-                let how = if self.tls { "TLS transmitted message accepted" } else { "accepted message" };
+                let how = tls_texts::accepted(self.tls);
                 self.over(MessageReport::Success(said(format!("{address} {how}."))));
             }
             Step::EndOfData => {
@@ -276,19 +348,18 @@ impl Transcript {
         }
     }
 
-    fn tls_failed(&self, failure: TlsFailure) -> Result<Text, Broken> {
-        let server = self.server.as_ref().ok_or(Broken::Lied)?;
+    fn tls_failed(&self, failure: &TlsFailure) -> Result<Text, Broken> {
+        let (Some(server), Some(policy)) = (&self.server, &self.in_force) else {
+            return Err(Broken::Lied);
+        };
         let name = self.relay.clone().or_else(|| server.name.as_ref().map(ToString::to_string));
         let remote = name.unwrap_or_else(|| server.address.to_string());
-        let host = &self.host;
-        Ok(Text::new(match failure {
-            TlsFailure::Context => {
-                format!("I wasn't able to create TLS context for: {host} at {remote}. (#4.4.1)")
-            }
-            TlsFailure::Handshake => {
-                format!("TLS connection/protocol error with host: {remote} for {host}. (#4.4.1)")
-            }
-        }))
+        tls_texts::failed(failure, &self.host, &remote, policy).ok_or(Broken::Lied)
+    }
+
+    /// Whether the policy in force allows a message in this state of TLS.
+    fn allows(&self, tls: Option<Proof>) -> bool {
+        self.in_force.as_ref().is_some_and(|policy| policy.allows(tls))
     }
 
     /// The current exchanger is done with; the next one may be tried.
@@ -324,6 +395,10 @@ fn is_permanent(reply: &ReplyText) -> bool {
 fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text {
     let duplicate = if possible_duplicate { "Possible duplicate! " } else { "" };
     Text::new(format!("Connected to {address} but connection died. {duplicate}(#4.4.2)"))
+}
+
+fn tlsa_unknown(name: &HostName) -> Text {
+    Text::new(format!("TLSA lookup failed temporarily for: {name}. (#4.4.3)"))
 }
 
 /// What is said when the system has no process, pipe or socket to give.

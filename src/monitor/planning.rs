@@ -1,8 +1,7 @@
 //! From arguments and control files to the plan. Monitor only.
 //!
-//! What this version cannot do stops the delivery that needs it: nothing is sent without the TLS, the
-//! credentials, the certificate or the protocol that a selected line asks for. TLS rules for the name of an exchanger
-//! are not asked for yet.
+//! What this version cannot do stops the delivery that needs it: nothing is sent without the credentials, the
+//! certificate or the protocol that a selected line asks for.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -10,11 +9,11 @@ use std::net::IpAddr;
 use super::control::local_address::LocalAddress;
 use super::control::routes::Origin;
 use super::control::smtproutes::Protocol;
-use super::control::tlsdestinations::{Kind, TlsRule};
+use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError, names, timeouts};
 use super::refusal::Refusal;
 use super::selection::{Selection, select};
-use super::{interfaces, resolvers};
+use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::host::Host;
 use crate::plan::{Destination, LocalAddresses, Plan, TlsStart};
@@ -44,10 +43,10 @@ pub fn plan(
         (None, Some(route)) => (route.tls_start, route.port.unwrap_or(SMTP)),
         (None, None) => (TlsStart::StartTls, SMTP),
     };
-    let tls_start = match (tls.kind, tls_start) {
-        (Kind::Never, TlsStart::StartTls) => TlsStart::Never,
-        (_, start) => start,
-    };
+    let policy = tls.policy();
+    if let Some(anchors) = policy.certificate.anchors() {
+        trust_store::check(anchors)?;
+    }
     let (relay, route_local) = route.map_or((None, None), |route| (route.relay, route.local_address));
     let (local, helo) = match domain_ips {
         Some(ips) => (ips.addresses, ips.helo.unwrap_or(helo)),
@@ -59,10 +58,14 @@ pub fn plan(
         (None, Host::Name(domain)) => Destination::Exchangers(domain, interfaces::own_addresses()?),
         (None, Host::Address(address)) => Destination::Literal(address, interfaces::own_addresses()?),
     };
+    let exchanger_rules =
+        matches!(destination, Destination::Exchangers(..)) && tlsdestinations::exists(&control)?;
     Ok(Plan {
         destination,
         port,
         tls_start,
+        tls: policy,
+        exchanger_rules,
         local,
         helo,
         sender: invocation.sender,
@@ -83,18 +86,10 @@ fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
     }
     match &selection.tls {
         TlsRule { origin: Some(origin), port: Some((_, QMTPS)), .. } => unsupported(*origin),
-        TlsRule {
-            kind: Kind::Optional | Kind::Never,
-            trust_anchors: None,
-            ciphers: None,
-            verify_depth: None,
-            ..
-        } => match &selection.certificate {
+        TlsRule { .. } => match &selection.certificate {
             Some(certificate) => unsupported(certificate.origin),
             None => Ok(()),
         },
-        TlsRule { origin: Some(origin), .. } => unsupported(*origin),
-        TlsRule { origin: None, .. } => Ok(()),
     }
 }
 

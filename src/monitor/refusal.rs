@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use super::control::{ControlError, HOME};
+use super::outcome::tls_texts::no_trust_anchors;
 use super::outcome::{RESOURCES, cannot_bind, message_fault, no_such_host};
+use super::trust_store::NoTrustAnchors;
 use crate::args::BadArguments;
 use crate::envelope::BadAddress;
 use crate::ipc::MessageFault;
@@ -33,8 +35,16 @@ pub enum Refusal {
     Sandbox(sandbox::Error),
     /// The interface of a local address does not exist.
     CannotBind(IpAddr),
+    /// Trust anchors that the plan needs.
+    TrustAnchors(NoTrustAnchors),
     /// A pipe or process could not be had.
     Resources,
+}
+
+impl From<NoTrustAnchors> for Refusal {
+    fn from(error: NoTrustAnchors) -> Refusal {
+        Refusal::TrustAnchors(error)
+    }
 }
 
 impl From<CannotStart> for Refusal {
@@ -109,6 +119,9 @@ impl Refusal {
                 temporary(format!("This version cannot honour {}. (#4.3.0)", place(file, *line)))
             }
             Refusal::CannotBind(address) => MessageReport::Temporary(cannot_bind(*address)),
+            Refusal::TrustAnchors(NoTrustAnchors(anchors)) => {
+                MessageReport::Temporary(no_trust_anchors(anchors))
+            }
             Refusal::Sandbox(error) => {
                 temporary(format!("Unable to confine qmail-remote: {error}. (#4.3.0)"))
             }

@@ -1,27 +1,42 @@
 //! Serves the network child until there is a verdict. Monitor only, confined.
 #![forbid(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::child::Child;
-use super::outcome::{Broken, Transcript};
+use super::control::{ControlDirectory, ControlError, tlsdestinations};
+use super::outcome::{Broken, Task, Transcript};
+use super::refusal::Refusal;
+use super::trust_store;
+use crate::host::HostName;
 use crate::ipc::frame::{self, Decoder};
-use crate::ipc::{Message, Reply, Request};
+use crate::ipc::{Message, Reply};
 use crate::report::Reports;
+use crate::tls_policy::TlsPolicy;
 
 /// How much longer than its longest step the child may be silent.
 const GRACE: Duration = Duration::from_secs(15);
 /// How long a child may take to say QUIT and leave once the verdict is known.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// What requests are answered from.
+#[derive(Debug)]
+pub struct Sources {
+    /// For rules by the names of exchangers, when there may be any.
+    pub control: Option<ControlDirectory>,
+    /// The envelope sender: some rules are for certain senders.
+    pub sender: Vec<u8>,
+}
+
 /// Listens to the child, then ends and reaps it, whatever happened. `longest_step` is the longest
 /// timeout in force.
-pub fn serve(child: Child, mut transcript: Transcript, longest_step: Duration) -> Reports {
-    let result = listen(&child, &mut transcript, longest_step.saturating_add(GRACE));
+pub fn serve(child: Child, mut transcript: Transcript, sources: &Sources, longest_step: Duration) -> Reports {
+    let patience = longest_step.saturating_add(GRACE);
+    let result = listen(&child, &mut transcript, sources, patience);
     if result.is_ok() {
         let deadline = Instant::now().checked_add(FAREWELL);
         while wait_for(&child, deadline)
@@ -35,18 +50,23 @@ pub fn serve(child: Child, mut transcript: Transcript, longest_step: Duration) -
     }
 }
 
-fn listen(child: &Child, transcript: &mut Transcript, patience: Duration) -> Result<(), Broken> {
+fn listen(
+    child: &Child,
+    transcript: &mut Transcript,
+    sources: &Sources,
+    patience: Duration,
+) -> Result<(), Broken> {
     let mut decoder = Decoder::default();
     loop {
         while let Some(message) = decoder.take::<Message>().map_err(|_| Broken::Lied)? {
-            let request = match &message {
-                Message::Request(request) => Some(request.clone()),
-                Message::Claim(_) => None,
-            };
-            transcript.accept(message)?;
-            if let Some(Request::Begin) = request {
-                // When the child is gone, what it said before still counts: go on reading.
-                let _ = frame::send(&child.replies, &Reply::Begin);
+            if let Some(task) = transcript.accept(message)? {
+                let deadline = Instant::now().checked_add(patience);
+                for reply in perform(task, transcript, sources) {
+                    // When the child is gone, what it said before still counts: go on reading.
+                    if !send(child, &reply, deadline)? {
+                        break;
+                    }
+                }
             }
             if transcript.is_over() {
                 return Ok(());
@@ -62,9 +82,63 @@ fn listen(child: &Child, transcript: &mut Transcript, patience: Duration) -> Res
     }
 }
 
-/// Waits until the child has said something or is gone; false when `deadline` came first. No deadline
-/// means one beyond what the clock can hold.
+/// Does what a request asks for, and gives the replies.
+fn perform(task: Task, transcript: &mut Transcript, sources: &Sources) -> Vec<Reply> {
+    let result = match task {
+        Task::Begin => Ok(vec![Reply::Begin]),
+        Task::RaisePolicy(exchanger) => exchanger_policy(sources, &exchanger)
+            .map(|policy| vec![Reply::TlsPolicy(transcript.raise_policy(policy))])
+            .map_err(Refusal::from),
+        Task::HandOut(anchors, query) => {
+            trust_store::read(&anchors, query).map(|pem| in_pieces(&pem)).map_err(Refusal::from)
+        }
+    };
+    result.unwrap_or_else(|refusal| {
+        transcript.stop(refusal.report());
+        vec![Reply::Stop]
+    })
+}
+
+fn exchanger_policy(sources: &Sources, exchanger: &HostName) -> Result<Option<TlsPolicy>, ControlError> {
+    let Some(control) = &sources.control else { return Ok(None) };
+    let rule = tlsdestinations::look_up_exchanger(control, exchanger, &sources.sender)?;
+    Ok(rule.map(|rule| rule.policy()))
+}
+
+fn in_pieces(pem: &[u8]) -> Vec<Reply> {
+    /// Fits a frame.
+    const PIECE: usize = 4096;
+    let pieces = pem.chunks(PIECE).map(|piece| Reply::TrustAnchors(piece.to_vec()));
+    pieces.chain([Reply::NoMoreTrustAnchors]).collect()
+}
+
+/// Sends a reply before `deadline`; false when the child is gone.
+fn send(child: &Child, reply: &Reply, deadline: Option<Instant>) -> Result<bool, Broken> {
+    let Ok(frame) = frame::encode(reply) else { return Err(Broken::Died) };
+    let mut left = frame.as_slice();
+    while !left.is_empty() {
+        match nix::unistd::write(&child.replies, left) {
+            Ok(written) => left = left.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                if !ready(child.replies.as_fd(), PollFlags::POLLOUT, deadline) {
+                    return Err(Broken::Silent);
+                }
+            }
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Waits until the child has said something or is gone; false when `deadline` came first.
 fn wait_for(child: &Child, deadline: Option<Instant>) -> bool {
+    ready(child.messages.as_fd(), PollFlags::POLLIN, deadline)
+}
+
+/// Waits until `pipe` is ready for `what` or its other end is gone; false when `deadline` came first. No deadline means
+/// one beyond what the clock can hold.
+fn ready(pipe: BorrowedFd<'_>, what: PollFlags, deadline: Option<Instant>) -> bool {
     loop {
         // Also for a child that always has something more to say.
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -75,7 +149,7 @@ fn wait_for(child: &Child, deadline: Option<Instant>) -> bool {
         // At most a day at a time; rounded up, so as not to spin through the last millisecond.
         let left = left.min(Duration::from_secs(86_400)).saturating_add(Duration::from_micros(999));
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut descriptors = [PollFd::new(child.messages.as_fd(), PollFlags::POLLIN)];
+        let mut descriptors = [PollFd::new(pipe, what)];
         match poll(&mut descriptors, timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) | Err(_) => return true,

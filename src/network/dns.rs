@@ -29,20 +29,12 @@ pub(super) enum Answer<T> {
     Insecure(T),
 }
 
-impl<T> Answer<T> {
-    /// The data, for a use that needs no security.
-    pub(super) fn into_unverified(self) -> T {
-        match self {
-            Answer::Secure(data) | Answer::Insecure(data) => data,
-        }
-    }
-}
-
 /// What a look-up came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lookup<T> {
-    /// There are records; those that cannot be used are left out.
-    Found(Answer<Vec<T>>),
+    /// There are records; those that cannot be used are left out. When the name is an alias, the name that they
+    /// stand under.
+    Found(Answer<Vec<T>>, Option<HostName>),
     /// The name exists, without such records.
     NoData,
     /// The name does not exist.
@@ -58,6 +50,15 @@ pub(super) struct Mx {
     pub(super) preference: u16,
     /// The exchanger; none for the root, the null MX of RFC 7505.
     pub(super) exchange: Option<HostName>,
+}
+
+/// A TLSA record (RFC 6698 section 2.1), as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TlsaRecord {
+    pub(super) usage: u8,
+    pub(super) selector: u8,
+    pub(super) matching: u8,
+    pub(super) data: Vec<u8>,
 }
 
 /// One attempt with one server. UDP is sent again twice within it.
@@ -103,7 +104,7 @@ impl Resolver {
 
     /// MX records. Those whose exchange is not a host name are dropped; nothing can be done with them.
     pub(super) async fn mx(&self, name: &HostName) -> Lookup<Mx> {
-        self.look_up(name, RecordType::MX, |data| {
+        self.look_up(name.as_str(), RecordType::MX, |data| {
             let RData::MX(mx) = data else { return None };
             let exchange = match mx.exchange.is_root() {
                 true => None,
@@ -116,7 +117,7 @@ impl Resolver {
 
     /// The target of a CNAME record.
     pub(super) async fn alias(&self, name: &HostName) -> Lookup<HostName> {
-        self.look_up(name, RecordType::CNAME, |data| match data {
+        self.look_up(name.as_str(), RecordType::CNAME, |data| match data {
             RData::CNAME(target) => host_name(&target.0),
             _ => None,
         })
@@ -125,7 +126,7 @@ impl Resolver {
 
     /// A records.
     pub(super) async fn ipv4(&self, name: &HostName) -> Lookup<IpAddr> {
-        self.look_up(name, RecordType::A, |data| match data {
+        self.look_up(name.as_str(), RecordType::A, |data| match data {
             RData::A(address) => Some(IpAddr::V4(Ipv4Addr::from(*address))),
             _ => None,
         })
@@ -134,8 +135,22 @@ impl Resolver {
 
     /// AAAA records.
     pub(super) async fn ipv6(&self, name: &HostName) -> Lookup<IpAddr> {
-        self.look_up(name, RecordType::AAAA, |data| match data {
+        self.look_up(name.as_str(), RecordType::AAAA, |data| match data {
             RData::AAAA(address) => Some(IpAddr::V6(Ipv6Addr::from(*address))),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The TLSA records for a TCP port of `base` (RFC 6698 section 3).
+    pub(super) async fn tlsa(&self, port: u16, base: &HostName) -> Lookup<TlsaRecord> {
+        self.look_up(&format!("_{port}._tcp.{base}"), RecordType::TLSA, |data| match data {
+            RData::TLSA(tlsa) => Some(TlsaRecord {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
             _ => None,
         })
         .await
@@ -143,7 +158,7 @@ impl Resolver {
 
     async fn look_up<T>(
         &self,
-        name: &HostName,
+        name: &str,
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Lookup<T> {
@@ -198,10 +213,14 @@ impl Resolver {
             // Records that cannot be used are records all the same: not "no MX".
             (ResponseCode::NoError, Some(response)) if of_kind(&response) => {
                 let records = response.answers.iter().filter_map(|record| pick(&record.data)).collect();
-                Lookup::Found(match self.trust_ad && response.metadata.authentic_data {
+                let owner = response.answers.iter().find(|record| record.record_type() == kind);
+                let owner = owner.filter(|record| record.name != *name);
+                let canonical = owner.and_then(|record| host_name(&record.name));
+                let answer = match self.trust_ad && response.metadata.authentic_data {
                     true => Answer::Secure(records),
                     false => Answer::Insecure(records),
-                })
+                };
+                Lookup::Found(answer, canonical)
             }
             (ResponseCode::NoError, _) => Lookup::NoData,
             (ResponseCode::NXDomain, _) => Lookup::NoName,

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
 
-use super::dns::{Lookup, Mx, Resolver};
+use super::dane::{self, Dane, NameStatus};
+use super::dns::{Answer, Lookup, Mx, Resolver};
 use crate::host::{Host, HostName};
 use crate::ipc::LookupFailure;
 use crate::plan::{Destination, OwnAddresses, Plan, Relay};
@@ -20,6 +21,10 @@ pub(super) struct Exchanger {
     pub(super) name: Option<HostName>,
     /// Where it may be reached, IPv6 and IPv4 in turn. None: it is there, and could not be looked up now.
     pub(super) addresses: Vec<IpAddr>,
+    /// Whether its name can be trusted.
+    pub(super) status: NameStatus,
+    /// What its TLSA records demand.
+    pub(super) dane: Dane,
 }
 
 /// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones. What is cut
@@ -36,18 +41,32 @@ pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
         Destination::Literal(address, own) if own.contain(*address) => Err(LookupFailure::OnlyOurselves),
         Destination::Literal(address, _) => Ok(vec![at(*address)]),
         Destination::Relay(Relay { host: Host::Name(relay), .. }) => look_up(plan, async |resolver| {
-            let candidates = with_addresses(resolver, vec![(0, relay.clone())]).await;
+            let search = Search { resolver, status: NameStatus::Secure, tlsa_port: tlsa_port(plan) };
+            let candidates = with_addresses(&search, vec![(0, relay.clone())]).await;
             // What the administrator wrote is not the recipient's fault: never a bounce.
             candidates.map(in_order).map_err(|_| LookupFailure::Temporary)
         }),
         Destination::Exchangers(domain, own) => {
-            look_up(plan, async |resolver| of_domain(resolver, domain, own).await)
+            look_up(plan, async |resolver| of_domain(resolver, domain, own, tlsa_port(plan)).await)
         }
     }
 }
 
+/// An address has no TLSA records.
 fn at(address: IpAddr) -> Exchanger {
-    Exchanger { name: None, addresses: vec![address] }
+    Exchanger { name: None, addresses: vec![address], status: NameStatus::Secure, dane: Dane::Rule }
+}
+
+/// The port to ask TLSA records for; none when the rule asks for none.
+fn tlsa_port(plan: &Plan) -> Option<u16> {
+    plan.tls.tlsa.then_some(plan.port)
+}
+
+/// What all exchangers of a delivery have in common while they are looked up.
+struct Search<'a> {
+    resolver: &'a Resolver,
+    status: NameStatus,
+    tlsa_port: Option<u16>,
 }
 
 /// Runs look-ups under the one deadline, in an event loop that is gone afterwards.
@@ -69,20 +88,24 @@ async fn of_domain(
     resolver: &Resolver,
     domain: &HostName,
     own: &OwnAddresses,
+    tlsa_port: Option<u16>,
 ) -> Result<Vec<Exchanger>, LookupFailure> {
-    let names = match resolver.mx(domain).await {
-        Lookup::Found(answer) => order(answer.into_unverified())?,
-        // RFC 5321 section 5.1: without MX records the domain is its own exchanger.
-        Lookup::NoData => vec![(0, domain.clone())],
+    let (status, names) = match resolver.mx(domain).await {
+        Lookup::Found(Answer::Secure(records), _) => (NameStatus::Secure, order(records)?),
+        Lookup::Found(Answer::Insecure(records), _) => (NameStatus::Insecure, order(records)?),
+        // RFC 5321 section 5.1: without MX records the domain is its own exchanger. A validating resolver does not
+        // let MX records of a signed zone be denied; whether the zone is signed is seen by its addresses.
+        Lookup::NoData => (NameStatus::Secure, vec![(0, domain.clone())]),
         Lookup::NoName => return Err(LookupFailure::NoSuchDomain),
         Lookup::Failed => {
             return Err(match resolver.alias(domain).await {
-                Lookup::Found(_) => LookupFailure::AliasTemporary,
+                Lookup::Found(..) => LookupFailure::AliasTemporary,
                 Lookup::NoData | Lookup::NoName | Lookup::Failed => LookupFailure::Temporary,
             });
         }
     };
-    let better = better_than_own(with_addresses(resolver, names).await?, own);
+    let search = Search { resolver, status, tlsa_port };
+    let better = better_than_own(with_addresses(&search, names).await?, own);
     if better.is_empty() { Err(LookupFailure::OnlyOurselves) } else { Ok(in_order(better)) }
 }
 
@@ -111,23 +134,18 @@ fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
 /// Asks for all addresses. Exchangers that have none are passed over; those whose look-up failed stay,
 /// without addresses, because they might have taken the message.
 async fn with_addresses(
-    resolver: &Resolver,
+    search: &Search<'_>,
     mut names: Vec<(u16, HostName)>,
 ) -> Result<Vec<Candidate>, LookupFailure> {
     let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
-    let mut found: Vec<(Vec<IpAddr>, bool)> = Vec::with_capacity(names.len());
+    let mut candidates = Vec::with_capacity(names.len());
     for group in names.chunks(AT_ONCE) {
-        found.extend(addresses_of(resolver, group).await?);
+        candidates.extend(looked_up(search, group).await?);
     }
-    let looked_up = names.into_iter().zip(found);
-    let not_looked_up = left_out.into_iter().map(|name| (name, (Vec::new(), true)));
-    let candidates: Vec<Candidate> = looked_up
-        .chain(not_looked_up)
-        .filter(|(_, (addresses, failed))| *failed || !addresses.is_empty())
-        .map(|((preference, name), (addresses, _))| {
-            (preference, Exchanger { name: Some(name), addresses: interleave(addresses) })
-        })
-        .collect();
+    candidates.extend(left_out.into_iter().map(|(preference, name)| {
+        let (status, dane) = (search.status, Dane::Unknown);
+        (preference, Exchanger { name: Some(name), addresses: Vec::new(), status, dane })
+    }));
     if candidates.is_empty() {
         return Err(LookupFailure::NoAddress);
     }
@@ -137,28 +155,50 @@ async fn with_addresses(
     }
 }
 
-/// The addresses of each of `names`, and whether a look-up of it failed.
-async fn addresses_of(
-    resolver: &Resolver,
-    names: &[(u16, HostName)],
-) -> Result<Vec<(Vec<IpAddr>, bool)>, LookupFailure> {
+/// Looks `names` up at the same time.
+async fn looked_up(search: &Search<'_>, names: &[(u16, HostName)]) -> Result<Vec<Candidate>, LookupFailure> {
     let mut lookups = JoinSet::new();
-    for (index, (_, name)) in names.iter().enumerate() {
-        let (v6, v4) = ((resolver.clone(), name.clone()), (resolver.clone(), name.clone()));
-        lookups.spawn(async move { (index, v6.0.ipv6(&v6.1).await) });
-        lookups.spawn(async move { (index, v4.0.ipv4(&v4.1).await) });
+    for (index, (preference, name)) in names.iter().enumerate() {
+        let lookup = candidate(search.resolver.clone(), name.clone(), search.status, search.tlsa_port);
+        let preference = *preference;
+        lookups.spawn(async move { (index, lookup.await.map(|exchanger| (preference, exchanger))) });
     }
-    let mut found = vec![(Vec::new(), false); names.len()];
+    let mut found = vec![None; names.len()];
     while let Some(result) = lookups.join_next().await {
-        let (index, lookup) = result.map_err(|_| LookupFailure::Temporary)?;
-        let (addresses, failed) = found.get_mut(index).ok_or(LookupFailure::Temporary)?;
-        match lookup {
-            Lookup::Found(answer) => addresses.extend(answer.into_unverified()),
-            Lookup::NoData | Lookup::NoName => {}
-            Lookup::Failed => *failed = true,
+        let (index, candidate) = result.map_err(|_| LookupFailure::Temporary)?;
+        *found.get_mut(index).ok_or(LookupFailure::Temporary)? = candidate;
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// One exchanger; none when it has no address.
+async fn candidate(
+    resolver: Resolver,
+    name: HostName,
+    status: NameStatus,
+    tlsa_port: Option<u16>,
+) -> Option<Exchanger> {
+    let v4 = tokio::spawn({
+        let (resolver, name) = (resolver.clone(), name.clone());
+        async move { resolver.ipv4(&name).await }
+    });
+    let v6 = resolver.ipv6(&name).await;
+    let v4 = v4.await.unwrap_or(Lookup::Failed);
+    let mut addresses = Vec::new();
+    for lookup in [&v6, &v4] {
+        if let Lookup::Found(Answer::Secure(found) | Answer::Insecure(found), _) = lookup {
+            addresses.extend(found);
         }
     }
-    Ok(found)
+    let failed = [&v6, &v4].contains(&&Lookup::Failed);
+    if addresses.is_empty() && !failed {
+        return None;
+    }
+    let dane = match tlsa_port {
+        Some(port) => dane::of_exchanger(&resolver, &name, status, [&v6, &v4], port).await,
+        None => Dane::Rule,
+    };
+    Some(Exchanger { name: Some(name), addresses: interleave(addresses), status, dane })
 }
 
 /// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly

@@ -6,6 +6,7 @@
 
 mod channel;
 mod connect;
+mod dane;
 mod dns;
 mod exchangers;
 mod smtp;
@@ -14,7 +15,7 @@ mod tls;
 use sandbox::ChildProfile;
 
 use crate::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
-use crate::ipc::{Claim, ConfinementStep, Reply, Request};
+use crate::ipc::{Claim, ConfinementStep};
 use crate::plan::Plan;
 use crate::sys;
 
@@ -34,9 +35,8 @@ pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         monitor.flush();
         sandbox::leave(0);
     }
-    match monitor.ask(Request::Begin) {
-        Reply::Begin => deliver(plan, &mut monitor),
-    }
+    monitor.ask_to_begin();
+    deliver(plan, &mut monitor);
     monitor.flush();
     sandbox::leave(0)
 }

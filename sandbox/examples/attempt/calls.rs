@@ -100,8 +100,11 @@ fn mmap(protection: i32, flags: i32) -> (i64, [u64; 6]) {
 /// the table that look at arguments. As arguments, all ones are no descriptor, no address and no known flag, so that
 /// a filter that does not act does little harm. (Zeros are standard input, and its mode.)
 pub(crate) fn forbidden(is_child: bool) -> Vec<i64> {
-    let rules: Vec<_> =
-        if is_child { sandbox::child_rules().collect() } else { sandbox::monitor_rules().collect() };
+    let rules: Vec<_> = if is_child {
+        sandbox::child_rules().collect()
+    } else {
+        sandbox::monitor_rules(sandbox::ReadsFiles::No).collect()
+    };
     let always = |number: i64| {
         rules.iter().any(|rule| rule.call == number && matches!(rule.when, sandbox::When::Always))
     };

@@ -19,7 +19,7 @@ mod start;
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, getpid, getppid};
-use sandbox::{ChildProfile, Identity, confine_child, confine_monitor, leave};
+use sandbox::{ChildProfile, Identity, ReadsFiles, confine_child, confine_monitor, leave};
 use std::io::Write;
 use std::net::SocketAddr;
 
@@ -104,7 +104,7 @@ fn monitor(how: &str, action: &str) -> u8 {
         }
         Ok(ForkResult::Parent { child }) => {
             drop((child_ready, until));
-            if let Err(error) = confine_monitor(child) {
+            if let Err(error) = confine_monitor(child, ReadsFiles::No) {
                 return status_of_failure(&error);
             }
             let confined = nix::unistd::read(&ready, &mut [0]) == Ok(1);
@@ -144,7 +144,7 @@ fn sweep(who: &str) -> u8 {
                         monitor,
                     })
                 } else {
-                    confine_monitor(monitor)
+                    confine_monitor(monitor, ReadsFiles::No)
                 };
                 if let Err(error) = confined {
                     leave(status_of_failure(&error));

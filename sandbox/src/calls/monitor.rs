@@ -1,7 +1,29 @@
 //! What the monitor may do beside [`common`](super::common): kill its child, and see it dead.
 
-use super::rule::{Arg, Is, Rule, When, one_of, rule};
-use libc::{F_GETFD, SIGKILL};
+use super::rule::{Arg, Is, Rule, When, flags, one_of, rule};
+use libc::{AT_EMPTY_PATH, F_GETFD, O_CLOEXEC, O_NONBLOCK, SIGKILL};
+
+/// What a monitor that [reads files](crate::ReadsFiles) may do beside [`RULES`]. A path is behind a pointer, which a filter
+/// cannot follow: any file that its user may read, and never for writing, which Landlock checks as well.
+pub(super) const READS_FILES: &[Rule] = &[
+    rule!(
+        SYS_openat,
+        When::Args(&[&[flags!(2, 0, O_CLOEXEC | O_NONBLOCK)]]),
+        "control files and certificates that only the dialogue shows to be needed, for reading"
+    ),
+    rule!(
+        SYS_newfstatat,
+        When::Args(&[&[one_of!(3, AT_EMPTY_PATH)]]),
+        "whether what was opened is a regular file"
+    ),
+    rule!(SYS_fstat, When::Always, "the same, as C libraries before 2.33 ask"),
+    rule!(
+        SYS_statx,
+        When::Args(&[&[flags!(2, AT_EMPTY_PATH, 0)]]),
+        "the same, as Rust's library asks, and how large it is"
+    ),
+    rule!(SYS_lseek, When::Always, "Rust's library asks how much of a file is left"),
+];
 
 pub(super) const RULES: &[Rule] = &[
     rule!(

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn conditions_read_like_the_manual() {
         let text = |name: &str| {
-            let mut rules = child_rules().chain(monitor_rules());
+            let mut rules = child_rules().chain(monitor_rules(crate::ReadsFiles::Yes));
             rules.find(|rule| rule.name == name).map(|rule| rule.when.to_string()).unwrap()
         };
         assert_eq!(text("read"), "any arguments");

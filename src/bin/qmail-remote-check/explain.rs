@@ -7,7 +7,7 @@ use std::path::Path;
 use qmail_remote::args::Invocation;
 use qmail_remote::monitor::control::routes::Origin;
 use qmail_remote::monitor::control::smtproutes::Protocol;
-use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule, TrustAnchors};
+use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule};
 use qmail_remote::monitor::control::{ControlDirectory, HOME};
 use qmail_remote::monitor::planning;
 use qmail_remote::monitor::refusal::Refusal;
@@ -15,6 +15,7 @@ use qmail_remote::monitor::selection::{self, Selection};
 use qmail_remote::plan::{Destination, Plan, TlsStart};
 use qmail_remote::report::{MessageReport, Reports};
 use qmail_remote::startup::Environment;
+use qmail_remote::tls_policy::TrustAnchors;
 
 use crate::{Findings, row};
 
@@ -101,7 +102,7 @@ fn of_rule(rule: &TlsRule) -> String {
         Some(TrustAnchors::File(path) | TrustAnchors::Directory(path)) => {
             text += &format!(", CA in {}", path.display());
         }
-        None => {}
+        Some(TrustAnchors::System) | None => {}
     }
     if let Some(ciphers) = &rule.ciphers {
         text += &format!(", ciphers {ciphers}");
@@ -122,7 +123,7 @@ fn of_plan(plan: &Plan) -> String {
         Destination::Relay(relay) => String::from_utf8_lossy(&relay.as_written).into_owned(),
     };
     let start = match plan.tls_start {
-        TlsStart::StartTls | TlsStart::Never => "",
+        TlsStart::StartTls => "",
         TlsStart::Implicit => ", TLS from the first byte",
     };
     let mut text = row("connects to", format!("{target}, port {}{start}", plan.port));

@@ -122,6 +122,16 @@ impl ControlDirectory {
         }
     }
 
+    /// As [`ControlDirectory::find`], without looking for an index.
+    fn find_in_text(
+        &self,
+        name: &'static str,
+        keys: &Keys,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Entry>, ControlError> {
+        self.file(name)?.map_or(Ok(None), |text| lines::find(text, name, keys, wanted))
+    }
+
     /// The value of a one-value file: its first line without trailing blanks. None when there is no such
     /// file or the line is blank.
     fn value(&self, name: &str) -> Result<Option<Vec<u8>>, ControlError> {

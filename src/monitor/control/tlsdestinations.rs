@@ -9,10 +9,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::keys::{self, Keys};
+use super::lines::Entry;
 use super::routes::{Origin, parse_port};
 use super::{ControlDirectory, ControlError};
 use crate::host::{Host, HostName};
 use crate::plan::TlsStart;
+use crate::tls_policy::{CertificateNeed, Digest, Fingerprint, Need, TlsPolicy, TrustAnchors};
 
 /// The file's name.
 pub const FILE: &str = "tlsdestinations";
@@ -44,39 +46,6 @@ pub enum Kind {
     Pinned,
     /// (17) `!host`: no STARTTLS.
     Never,
-}
-
-/// Where trust anchors come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrustAnchors {
-    /// A file of certificates.
-    File(PathBuf),
-    /// A directory of certificates named by hash: the value ends in `/`.
-    Directory(PathBuf),
-}
-
-/// The digest that a fingerprint's length stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Digest {
-    /// 40 digits.
-    Sha1,
-    /// 56 digits.
-    Sha224,
-    /// 64 digits.
-    Sha256,
-    /// 96 digits.
-    Sha384,
-    /// 128 digits.
-    Sha512,
-}
-
-/// A certificate's fingerprint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// Upper-case hexadecimal digits, without colons.
-    pub hex: String,
-    /// None: no digest has this length.
-    pub digest: Option<Digest>,
 }
 
 /// One rule.
@@ -111,6 +80,40 @@ impl TlsRule {
             fingerprint: None,
         }
     }
+
+    /// What the rule demands.
+    pub fn policy(&self) -> TlsPolicy {
+        use Kind::{Anonymous, Chain, ExactName, Name, Never, Optional, OptionalAnonymous, OptionalOrClear};
+        use Kind::{OptionalWithoutTlsa, Pinned, Required, WithoutTlsa};
+        let need = match self.kind {
+            Never => Need::Never,
+            OptionalOrClear => Need::OrClear,
+            Optional | OptionalAnonymous | OptionalWithoutTlsa => Need::Optional,
+            Anonymous | Chain | Name | ExactName | WithoutTlsa | Required | Pinned => Need::Required,
+        };
+        let anchors = || self.trust_anchors.clone().unwrap_or(TrustAnchors::System);
+        let certificate = match (self.kind, &self.fingerprint) {
+            (_, Some(fingerprint)) => CertificateNeed::Pinned(fingerprint.clone()),
+            (Chain, None) => CertificateNeed::Chain(anchors()),
+            (Name, None) => CertificateNeed::Name(anchors()),
+            (ExactName, None) => CertificateNeed::ExactName(anchors()),
+            (Anonymous | OptionalAnonymous, None) => CertificateNeed::Anonymous,
+            (
+                Never | OptionalOrClear | Optional | OptionalWithoutTlsa | WithoutTlsa | Required | Pinned,
+                None,
+            ) => match &self.trust_anchors {
+                Some(anchors) => CertificateNeed::Chain(anchors.clone()),
+                None => CertificateNeed::Nothing,
+            },
+        };
+        TlsPolicy {
+            need,
+            certificate,
+            ciphers: self.ciphers.clone(),
+            verify_depth: self.verify_depth,
+            tlsa: !matches!(self.kind, Never | OptionalWithoutTlsa | WithoutTlsa | Pinned),
+        }
+    }
 }
 
 /// The rule for `destination`: the relay as its route writes it, else the host argument. Lines bound to another
@@ -121,20 +124,44 @@ pub fn look_up(
     host: &Host,
     sender: &[u8],
 ) -> Result<TlsRule, ControlError> {
-    let (kinds, keys): (Vec<Kind>, Vec<Vec<u8>>) = keys(destination, host).into_iter().unzip();
-    let keys = Keys::new(keys);
-    let Some(entry) = control.find(FILE, &keys, |value| is_for(value, sender))? else {
-        return Ok(TlsRule::default_rule());
-    };
-    let origin = Origin { file: FILE, line: entry.line };
-    let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
-    parse(&entry.value, origin, kind)
+    let (kinds, keys) = split([specific_keys(destination, host), generic_keys()].concat());
+    match control.find(FILE, &keys, |value| is_for(value, sender))? {
+        Some(entry) => parsed(&entry, &kinds),
+        None => Ok(TlsRule::default_rule()),
+    }
 }
 
-/// All keys in the order in which the first match wins.
-fn keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
-    use Kind::{Anonymous, Chain, ExactName, Name, Never, Optional, OptionalAnonymous, OptionalOrClear};
-    use Kind::{OptionalWithoutTlsa, Pinned, Required, WithoutTlsa};
+/// The rule for the name of an exchanger, when a line names it or a domain above it. Asked by the confined monitor, which
+/// cannot map an index into its memory: the text is read.
+pub fn look_up_exchanger(
+    control: &ControlDirectory,
+    exchanger: &HostName,
+    sender: &[u8],
+) -> Result<Option<TlsRule>, ControlError> {
+    let host = Host::Name(exchanger.clone());
+    let (kinds, keys) = split(specific_keys(exchanger.as_str().as_bytes(), &host));
+    let entry = control.find_in_text(FILE, &keys, |value| is_for(value, sender))?;
+    entry.map(|entry| parsed(&entry, &kinds)).transpose()
+}
+
+/// Whether the file is there.
+pub fn exists(control: &ControlDirectory) -> Result<bool, ControlError> {
+    Ok(control.file(FILE)?.is_some())
+}
+
+fn split(keys: Vec<(Kind, Vec<u8>)>) -> (Vec<Kind>, Keys) {
+    let (kinds, keys): (Vec<Kind>, Vec<Vec<u8>>) = keys.into_iter().unzip();
+    (kinds, Keys::new(keys))
+}
+
+fn parsed(entry: &Entry, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
+    let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
+    parse(&entry.value, Origin { file: FILE, line: entry.line }, kind)
+}
+
+/// The keys of one host, in the order in which the first match wins.
+fn specific_keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
+    use Kind::{Anonymous, ExactName, Name, Never, OptionalOrClear, OptionalWithoutTlsa, Pinned, Required};
     let levels = keys::of_host(destination, host);
     let whole = match host {
         Host::Name(_) => levels.get(..1).unwrap_or_default(),
@@ -150,6 +177,16 @@ fn keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
         (OptionalOrClear, "?", &levels),
         (OptionalWithoutTlsa, "/", &levels),
     ];
+    let specific = specific.into_iter().flat_map(|(kind, prefix, levels)| {
+        levels.iter().map(move |level| (kind, [prefix.as_bytes(), level].concat()))
+    });
+    specific.collect()
+}
+
+/// The keys for all hosts, which come after those of one.
+fn generic_keys() -> Vec<(Kind, Vec<u8>)> {
+    use Kind::{Anonymous, Chain, ExactName, Name, Optional, OptionalAnonymous, OptionalOrClear};
+    use Kind::{OptionalWithoutTlsa, WithoutTlsa};
     let generic = [
         (ExactName, "=*"),
         (Name, "~*"),
@@ -161,10 +198,7 @@ fn keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
         (OptionalAnonymous, "-"),
         (OptionalWithoutTlsa, "/"),
     ];
-    let specific = specific.into_iter().flat_map(|(kind, prefix, levels)| {
-        levels.iter().map(move |level| (kind, [prefix.as_bytes(), level].concat()))
-    });
-    specific.chain(generic.map(|(kind, key)| (kind, key.as_bytes().to_vec()))).collect()
+    generic.map(|(kind, key)| (kind, key.as_bytes().to_vec())).to_vec()
 }
 
 /// (12): whether a line without a fourth field, or for the sender's domain or one above it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
+use crate::ipc::reason::Reason;
 use crate::ipc::{ConfinementStep, Family, Request};
 use crate::plan::{OwnAddresses, Relay, Resolvers, Timeouts, TlsStart};
 
@@ -17,6 +18,8 @@ fn plan(recipients: usize) -> Plan {
         destination: Destination::Exchangers(domain, OwnAddresses::default()),
         port: 25,
         tls_start: TlsStart::StartTls,
+        tls: TlsPolicy::OPPORTUNISTIC,
+        exchanger_rules: false,
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").unwrap(),
         sender: Path::reverse(b"").unwrap(),
@@ -56,7 +59,7 @@ fn after_mail(rest: &[Message]) -> Vec<Message> {
 /// What is printed for a delivery with `recipients` after these messages.
 fn reports(recipients: usize, messages: &[Message]) -> String {
     let mut transcript = Transcript::new(b"example.test", &plan(recipients));
-    let result = messages.iter().try_for_each(|message| transcript.accept(message.clone()));
+    let result = messages.iter().try_for_each(|message| transcript.accept(message.clone()).map(drop));
     let reports = match result {
         Ok(()) => transcript.conclude(),
         Err(how) => transcript.broken(how),
@@ -106,15 +109,24 @@ fn tls_is_named_when_the_message_went_over_it() {
         replied(Step::EndOfData, "250 queued"),
     ];
     let accepted = "r|K192.0.2.1 TLS transmitted message accepted./Remote host said: 250 queued/|";
-    let starttls =
-        [&session()[..], &[claim(Claim::TlsEstablished), replied(Step::Ehlo, "250 mx1")], &rest].concat();
+    let starttls = [
+        &session()[..],
+        &[claim(Claim::TlsEstablished(Proof::NOTHING)), replied(Step::Ehlo, "250 mx1")],
+        &rest,
+    ]
+    .concat();
     assert_eq!(reports(1, &starttls), accepted);
     let mut implicit = [session(), rest.to_vec()].concat();
-    implicit.insert(2, claim(Claim::TlsEstablished));
+    implicit.insert(2, claim(Claim::TlsEstablished(Proof::NOTHING)));
     assert_eq!(reports(1, &implicit), accepted);
     // TLS belongs to a connection: the next one starts in clear.
-    let lost = [&session()[..], &[claim(Claim::TlsEstablished), claim(Claim::Lost)], &session()[1..], &rest]
-        .concat();
+    let lost = [
+        &session()[..],
+        &[claim(Claim::TlsEstablished(Proof::NOTHING)), claim(Claim::Lost)],
+        &session()[1..],
+        &rest,
+    ]
+    .concat();
     assert_eq!(reports(1, &lost), "r|K192.0.2.1 accepted message./Remote host said: 250 queued/|");
 }
 
@@ -272,7 +284,7 @@ fn failed_tls_walks_on_and_names_server_and_host() {
         reports(1, &[&session()[..], &steps].concat())
     };
     assert_eq!(
-        failed(TlsFailure::Handshake),
+        failed(TlsFailure::Handshake(Reason::default())),
         "ZTLS connection/protocol error with host: mx1.example.test for example.test. (#4.4.1)/|"
     );
     assert_eq!(
@@ -280,7 +292,11 @@ fn failed_tls_walks_on_and_names_server_and_host() {
         "ZI wasn't able to create TLS context for: example.test at mx1.example.test. (#4.4.1)/|"
     );
     let address = Server { name: None, address: [192, 0, 2, 1].into() };
-    let steps = [BEGIN, claim(Claim::Connected(address)), claim(Claim::TlsFailed(TlsFailure::Handshake))];
+    let steps = [
+        BEGIN,
+        claim(Claim::Connected(address)),
+        claim(Claim::TlsFailed(TlsFailure::Handshake(Reason::default()))),
+    ];
     assert_eq!(
         reports(1, &[&steps[..], &[claim(Claim::Exhausted)]].concat()),
         "ZTLS connection/protocol error with host: 192.0.2.1 for example.test. (#4.4.1)/|"
@@ -301,7 +317,7 @@ fn a_relay_is_called_as_its_control_file_writes_it() {
     plan.destination = Destination::Relay(Relay { host: Host::parse(&as_written).unwrap(), as_written });
     let mut transcript = Transcript::new(b"example.test", &plan);
     let server = Server { name: None, address: [192, 0, 2, 1].into() };
-    let failed = claim(Claim::TlsFailed(TlsFailure::Handshake));
+    let failed = claim(Claim::TlsFailed(TlsFailure::Handshake(Reason::default())));
     for message in [BEGIN, claim(Claim::Connected(server)), failed, claim(Claim::Exhausted)] {
         transcript.accept(message).unwrap();
     }

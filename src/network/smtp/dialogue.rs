@@ -9,38 +9,59 @@ use std::net::TcpStream;
 use super::body::{self, Unfinished};
 use super::replies::{NoReply, Replies, Reply};
 use crate::ipc::child_end::ChildEnd;
+use crate::ipc::reason::Reason;
 use crate::ipc::server_reply::ReplyClass;
-use crate::ipc::{Claim, Server, Step, TlsFailure};
+use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::{Channel, Deadline, Socket};
-use crate::network::tls::client;
+use crate::network::tls::{Peer, client};
 use crate::plan::{Plan, TlsStart};
+use crate::tls_policy::{Need, Proof};
 
 /// How a dialogue left the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing of the message is underway: another exchanger may do better.
     Exchanger,
+    /// The handshake failed, and the same server may be talked to without one.
+    AgainInClear,
     /// There is a verdict.
-    Nothing,
+    Verdict,
 }
 
-/// Speaks with `server` over `stream` and claims what happens.
-pub(super) fn speak(plan: &Plan, server: &Server, stream: TcpStream, monitor: &mut ChildEnd) -> Next {
+/// Whether STARTTLS may be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartTls {
+    /// Where it is offered, and the policy does not forbid it.
+    AsThePolicySays,
+    /// No: it has failed with this server, and the policy lets the message go in clear.
+    No,
+}
+
+/// Speaks with `peer` over `stream` and claims what happens.
+pub(super) fn speak(
+    plan: &Plan,
+    peer: Peer<'_>,
+    start_tls: StartTls,
+    stream: TcpStream,
+    monitor: &mut ChildEnd,
+) -> Next {
     let channel = Channel::Plain(Socket::new(stream, Deadline::after(plan.timeouts.remote)));
-    let dialogue = Dialogue { plan, server, monitor, channel, replies: Replies::default() };
-    dialogue.run().unwrap_or_else(|next| next)
+    let dialogue = Dialogue { plan, peer, monitor, channel, tls: None, replies: Replies::default() };
+    dialogue.run(start_tls).unwrap_or_else(|next| next)
 }
 
 struct Dialogue<'a> {
     plan: &'a Plan,
-    server: &'a Server,
+    peer: Peer<'a>,
     monitor: &'a mut ChildEnd,
     channel: Channel,
+    /// What TLS has proved; none in clear.
+    tls: Option<Proof>,
     replies: Replies,
 }
 
 impl Dialogue<'_> {
-    fn run(mut self) -> Result<Next, Next> {
+    fn run(mut self, start_tls: StartTls) -> Result<Next, Next> {
         if self.plan.tls_start == TlsStart::Implicit {
             self = self.start_tls()?;
         }
@@ -48,13 +69,18 @@ impl Dialogue<'_> {
         if greeting.text.code().value() != 220 {
             return Ok(self.quit(Next::Exchanger));
         }
-        let (mut this, offers_tls) = self.hello()?;
-        if offers_tls && this.plan.tls_start == TlsStart::StartTls {
+        let (mut this, is_offered) = self.hello()?;
+        let is_wanted = start_tls == StartTls::AsThePolicySays && this.peer.policy.need != Need::Never;
+        if is_offered && is_wanted && this.tls.is_none() {
             this.write(b"STARTTLS\r\n", Step::Ehlo)?;
-            // Refused: RFC 7435, in clear is better than not at all.
+            // Refused: RFC 7435, in clear is better than not at all, where that is allowed.
             if this.read(Step::Ehlo)?.text.code().value() == 220 {
                 (this, _) = this.start_tls()?.hello()?;
             }
+        }
+        if this.tls.is_none() && this.peer.needs_tls() {
+            this.monitor.claim(Claim::TlsFailed(TlsFailure::NotOffered));
+            return Ok(this.quit(Next::Exchanger));
         }
         this.transaction()
     }
@@ -76,37 +102,39 @@ impl Dialogue<'_> {
     /// The handshake. Forgets everything from before it; anything that came with the reply to STARTTLS was
     /// put there by somebody without the key (CVE-2011-0411 and its kin).
     fn start_tls(self) -> Result<Self, Next> {
-        let Dialogue { plan, server, monitor, channel, replies } = self;
+        let Dialogue { plan, peer, monitor, channel, replies, tls: _ } = self;
         let Channel::Plain(stream) = channel else {
             return Err(Next::Exchanger);
         };
         let stream = stream.until(Deadline::after(plan.timeouts.remote));
         let result = match replies.is_empty() {
-            true => client::handshake(stream, server.name.as_ref()),
-            false => Err(TlsFailure::Handshake),
+            true => client::handshake(stream, &peer, monitor),
+            false => Err(TlsFailure::Handshake(Reason::new("the server spoke before it"))),
         };
         match result {
-            Ok(stream) => {
-                monitor.claim(Claim::TlsEstablished);
-                Ok(Dialogue {
-                    plan,
-                    server,
-                    monitor,
-                    channel: Channel::Tls(stream),
-                    replies: Replies::default(),
-                })
+            Ok((stream, proof)) => {
+                monitor.claim(Claim::TlsEstablished(proof));
+                let channel = Channel::Tls(stream);
+                Ok(Dialogue { plan, peer, monitor, channel, tls: Some(proof), replies: Replies::default() })
             }
             Err(failure) => {
+                let is_protocol = matches!(failure, TlsFailure::Handshake(_));
                 monitor.claim(Claim::TlsFailed(failure));
-                Err(Next::Exchanger)
+                let in_clear =
+                    is_protocol && plan.tls_start == TlsStart::StartTls && peer.may_go_on_in_clear();
+                Err(if in_clear { Next::AgainInClear } else { Next::Exchanger })
             }
         }
     }
 
     fn transaction(mut self) -> Result<Next, Next> {
+        // Decided already; asked again, because from here on the server learns something.
+        if !self.peer.policy.allows(self.tls) {
+            return Ok(self.quit(Next::Exchanger));
+        }
         let mail = [b"MAIL FROM:<", self.plan.sender.as_bytes(), b">\r\n"].concat();
         if self.exchange(Step::Mail, &mail)?.text.class() != ReplyClass::Completed {
-            return Ok(self.quit(Next::Nothing));
+            return Ok(self.quit(Next::Verdict));
         }
         let mut accepted = false;
         for recipient in &self.plan.recipients {
@@ -114,7 +142,7 @@ impl Dialogue<'_> {
             accepted |= self.exchange(Step::Rcpt, &rcpt)?.text.class() == ReplyClass::Completed;
         }
         if !accepted || self.exchange(Step::Data, b"DATA\r\n")?.text.code().value() != 354 {
-            return Ok(self.quit(Next::Nothing));
+            return Ok(self.quit(Next::Verdict));
         }
         let sent = match self.replies.is_empty() {
             true => body::send(self.plan, &mut self.channel, self.monitor),
@@ -125,14 +153,14 @@ impl Dialogue<'_> {
                 self.answer(Step::EndOfData)?;
                 // The message is delivered: nothing that comes may make a second delivery of it.
                 self.monitor.flush();
-                Ok(self.quit(Next::Nothing))
+                Ok(self.quit(Next::Verdict))
             }
             Err(Unfinished::Lost) => Ok(self.failed(NoReply::Lost, Step::EndOfData)),
             Err(Unfinished::Interrupted) => Ok(self.failed(NoReply::NotSmtp, Step::EndOfData)),
             // No QUIT: within the data it would be text. The connection just ends, unfinished.
             Err(Unfinished::Message(fault)) => {
                 self.monitor.claim(Claim::MessageFault(fault));
-                Ok(Next::Nothing)
+                Ok(Next::Verdict)
             }
         }
     }
@@ -175,7 +203,7 @@ impl Dialogue<'_> {
         });
         match step {
             Step::Greeting | Step::Ehlo | Step::Helo | Step::Mail => Next::Exchanger,
-            Step::Rcpt | Step::Data | Step::EndOfData => Next::Nothing,
+            Step::Rcpt | Step::Data | Step::EndOfData => Next::Verdict,
         }
     }
 

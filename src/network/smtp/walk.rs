@@ -1,42 +1,84 @@
 //! Tries the exchangers in order until one gives a verdict. Network child.
 #![forbid(unsafe_code)]
 
-use super::dialogue::{self, Next};
+use super::dialogue::{self, Next, StartTls};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, Server};
 use crate::network::connect::{NoConnection, connect_any};
+use crate::network::dane::Dane;
 use crate::network::exchangers::Exchanger;
-use crate::plan::Plan;
+use crate::network::tls::Peer;
+use crate::plan::{Destination, Plan};
 
-/// Walks over `exchangers`, and over the addresses of each that have not been talked to yet.
+/// Whether a verdict has been claimed.
+enum Verdict {
+    Claimed,
+    Open,
+}
+
+/// Walks over `exchangers`.
 pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
-    for Exchanger { name, mut addresses } in exchangers {
-        if addresses.is_empty() {
-            monitor.claim(Claim::Unreachable);
-        }
-        let mut has_answered = false;
-        while !addresses.is_empty() {
-            let (stream, address) = match connect_any(&addresses, plan) {
-                Ok(connection) => connection,
-                // One that has answered was reached, whatever its other addresses are.
-                Err(NoConnection::Unreachable) if has_answered => break,
-                Err(NoConnection::Unreachable) => {
-                    monitor.claim(Claim::Unreachable);
-                    break;
-                }
-                // The next exchanger would find the same.
-                Err(NoConnection::CannotBind(family)) => return monitor.claim(Claim::CannotBind(family)),
-                Err(NoConnection::NoSocket) => return monitor.claim(Claim::NoSocket),
-            };
-            has_answered = true;
-            addresses.retain(|&other| other != address);
-            let server = Server { name: name.clone(), address };
-            monitor.claim(Claim::Connected(server.clone()));
-            match dialogue::speak(plan, &server, stream, monitor) {
-                Next::Exchanger => {}
-                Next::Nothing => return,
-            }
+    for exchanger in exchangers {
+        match (&exchanger.name, &exchanger.dane) {
+            _ if exchanger.addresses.is_empty() => monitor.claim(Claim::Unreachable),
+            (Some(name), Dane::Unknown) => monitor.claim(Claim::TlsaUnknown(name.clone())),
+            _ => match try_addresses(plan, exchanger, monitor) {
+                Verdict::Open => {}
+                Verdict::Claimed => return,
+            },
         }
     }
     monitor.claim(Claim::Exhausted);
+}
+
+/// Walks over the addresses of one exchanger that have not been talked to yet.
+fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> Verdict {
+    let Exchanger { name, mut addresses, status, dane } = exchanger;
+    let domain = match &plan.destination {
+        Destination::Exchangers(domain, _) => Some(domain),
+        Destination::Literal(..) | Destination::Relay(_) => None,
+    };
+    let mut has_answered = false;
+    let mut start_tls = StartTls::AsThePolicySays;
+    while !addresses.is_empty() {
+        let (stream, address) = match connect_any(&addresses, plan) {
+            Ok(connection) => connection,
+            // One that has answered was reached, whatever its other addresses are.
+            Err(NoConnection::Unreachable) if has_answered => break,
+            Err(NoConnection::Unreachable) => {
+                monitor.claim(Claim::Unreachable);
+                break;
+            }
+            // The next exchanger would find the same.
+            Err(NoConnection::CannotBind(family)) => {
+                monitor.claim(Claim::CannotBind(family));
+                return Verdict::Claimed;
+            }
+            Err(NoConnection::NoSocket) => {
+                monitor.claim(Claim::NoSocket);
+                return Verdict::Claimed;
+            }
+        };
+        has_answered = true;
+        let server = Server { name: name.clone(), address };
+        monitor.claim(Claim::Connected(server.clone()));
+        let policy = match plan.exchanger_rules && name.is_some() {
+            true => monitor.ask_for_policy(),
+            false => plan.tls.clone(),
+        };
+        let peer = Peer { server: &server, domain, status, policy: &policy, dane: &dane };
+        match dialogue::speak(plan, peer, start_tls, stream, monitor) {
+            Next::Verdict => return Verdict::Claimed,
+            Next::Exchanger => {
+                addresses.retain(|&other| other != address);
+                start_tls = StartTls::AsThePolicySays;
+            }
+            Next::AgainInClear => {
+                addresses.retain(|&other| other != address);
+                addresses.insert(0, address);
+                start_tls = StartTls::No;
+            }
+        }
+    }
+    Verdict::Open
 }

@@ -1,51 +1,106 @@
 //! The TLS handshake of a client.
 //!
-//! Network child, inside the sandbox. Opportunistic: any certificate will do, because without TLS the
-//! message would go in clear (RFC 7435). SNI is always sent when the server has a name.
+//! Network child, inside the sandbox. OpenSSL's own verification decides about TLSA records, during the handshake; what
+//! the rules of `tlsdestinations` demand is verified on its result, before anything else is said. SNI is always sent
+//! when the server has a name.
 #![forbid(unsafe_code)]
 
-use openssl::error::ErrorStack;
 use openssl::ssl::{
     HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslStream, SslVerifyMode,
 };
+use openssl::x509::X509VerifyResult;
 
-use crate::host::HostName;
+use super::dane::Armed;
+use super::{Peer, dane, ffi, proof};
 use crate::ipc::TlsFailure;
+use crate::ipc::child_end::ChildEnd;
+use crate::ipc::reason::Reason;
 use crate::network::channel::{Socket, want_of};
+use crate::network::dane::Dane;
+use crate::tls_policy::{CertificateNeed, Proof};
 
-/// Runs the handshake on `stream`, up to its deadline. Nothing has been read from it beyond the reply to STARTTLS.
+/// What is offered to a server that needs no certificate: all that encrypts. OpenSSL's default has no anonymous suite.
+const ANONYMOUS_TOO: &str = "ALL:!eNULL";
+/// OpenSSL's security level that lets anonymous suites pass.
+const LEVEL_OF_ANONYMOUS: u32 = 0;
+
+/// Runs the handshake on `stream`, up to its deadline, and verifies what the peer needs to prove. Nothing has been read
+/// from it beyond the reply to STARTTLS.
 pub(in crate::network) fn handshake(
     stream: Socket,
-    server: Option<&HostName>,
-) -> Result<SslStream<Socket>, TlsFailure> {
-    let session = session(server).map_err(|_| TlsFailure::Context)?;
+    peer: &Peer<'_>,
+    monitor: &mut ChildEnd,
+) -> Result<(SslStream<Socket>, Proof), TlsFailure> {
+    let (session, armed) = session(peer)?;
     let mut step = session.connect(stream);
-    loop {
+    let stream = loop {
         match step {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => break stream,
             Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
-            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Context),
-            Err(HandshakeError::Failure(_)) => return Err(TlsFailure::Handshake),
+            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Session),
+            Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
         }
-    }
+    };
+    let proof = proof::prove(stream.ssl(), peer, armed, monitor)?;
+    Ok((stream, proof))
 }
 
-fn session(server: Option<&HostName>) -> Result<Ssl, ErrorStack> {
-    let mut context = SslContext::builder(SslMethod::tls_client())?;
+fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
+    let context = context(peer)?;
+    let mut session = Ssl::new(&context).map_err(|_| TlsFailure::Session)?;
+    let armed = match peer.dane {
+        Dane::Match { base, records } => dane::arm(&mut session, base, peer.domain, records)?,
+        Dane::Rule | Dane::Encrypt | Dane::Unknown => {
+            if let Some(name) = &peer.server.name {
+                session.set_hostname(name.as_str()).map_err(|_| TlsFailure::Session)?;
+            }
+            Armed::No
+        }
+    };
+    Ok((session, armed))
+}
+
+fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
+    let mut context = SslContext::builder(SslMethod::tls_client()).map_err(|_| TlsFailure::Context)?;
     context.set_verify(SslVerifyMode::NONE);
     context
         .set_mode(SslMode::AUTO_RETRY | SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
-    let mut session = Ssl::new(&context.build())?;
-    if let Some(name) = server {
-        session.set_hostname(name.as_str())?;
+    let matches_records = matches!(peer.dane, Dane::Match { .. });
+    if matches_records && !ffi::enable_dane_in_context(&mut context) {
+        return Err(TlsFailure::Context);
     }
-    Ok(session)
+    // A server without a certificate could not match a record.
+    let anonymous = peer.policy.certificate == CertificateNeed::Anonymous && !matches_records;
+    if anonymous {
+        context.set_security_level(LEVEL_OF_ANONYMOUS);
+        context.set_cipher_list(ANONYMOUS_TOO).map_err(|_| TlsFailure::Context)?;
+    }
+    if let Some(ciphers) = &peer.policy.ciphers {
+        context.set_cipher_list(ciphers).map_err(|_| TlsFailure::Ciphers)?;
+    }
+    Ok(context.build())
 }
 
 type Handshake = Result<SslStream<Socket>, HandshakeError<Socket>>;
 
 fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFailure> {
-    let want = want_of(unfinished.error()).ok_or(TlsFailure::Handshake)?;
-    unfinished.get_ref().wait(want).map_err(|_| TlsFailure::Handshake)?;
+    let want = want_of(unfinished.error()).ok_or_else(|| failure(&unfinished))?;
+    let waited = unfinished.get_ref().wait(want);
+    waited.map_err(|_| TlsFailure::Handshake(Reason::new("timed out")))?;
     Ok(unfinished.handshake())
+}
+
+/// Why a handshake failed: a verification in the midst of it is one against TLSA records.
+fn failure(unfinished: &MidHandshakeSslStream<Socket>) -> TlsFailure {
+    let verified = unfinished.ssl().verify_result();
+    if verified != X509VerifyResult::OK && unfinished.ssl().verify_mode() == SslVerifyMode::PEER {
+        return TlsFailure::TlsaMismatch(Reason::new(verified.error_string()));
+    }
+    let error = unfinished.error();
+    let said = error.ssl_error().and_then(|stack| stack.errors().first()).and_then(|error| error.reason());
+    TlsFailure::Handshake(match (said, error.io_error()) {
+        (Some(said), _) => Reason::new(said),
+        (None, Some(error)) => Reason::new(&error.kind().to_string()),
+        (None, None) => Reason::new("the server closed the connection"),
+    })
 }

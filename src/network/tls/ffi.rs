@@ -1,15 +1,51 @@
 //! The OpenSSL functions that the `openssl` crate does not offer. Network child.
 #![expect(unsafe_code, reason = "foreign functions; one per wrapper")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_uchar, c_uint, c_ulong, c_void};
+use std::net::IpAddr;
+use std::ptr::null_mut;
+
+use foreign_types::ForeignTypeRef;
+use openssl::ssl::{SslContextBuilder, SslRef};
+use openssl::x509::X509Ref;
+use openssl_sys::{SSL, SSL_CTX, X509};
+
+use crate::host::HostName;
+use crate::network::dns::TlsaRecord;
 
 // openssl/crypto.h
 const OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS: u64 = 0x0000_0001;
 const OPENSSL_INIT_LOAD_CONFIG: u64 = 0x0000_0040;
 const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
+// openssl/ssl.h
+const DANE_FLAG_NO_DANE_EE_NAMECHECKS: c_ulong = 1;
+// openssl/x509v3.h
+const X509_CHECK_FLAG_NO_WILDCARDS: c_uint = 0x2;
+const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: c_uint = 0x4;
 
 unsafe extern "C" {
     fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
+    fn SSL_CTX_dane_enable(context: *mut SSL_CTX) -> c_int;
+    fn SSL_dane_enable(session: *mut SSL, base_domain: *const c_char) -> c_int;
+    fn SSL_dane_set_flags(session: *mut SSL, flags: c_ulong) -> c_ulong;
+    fn SSL_add1_host(session: *mut SSL, name: *const c_char) -> c_int;
+    fn SSL_dane_tlsa_add(
+        session: *mut SSL,
+        usage: u8,
+        selector: u8,
+        matching: u8,
+        data: *const c_uchar,
+        length: usize,
+    ) -> c_int;
+    fn SSL_get0_dane_authority(session: *mut SSL, cert: *mut *mut X509, key: *mut *mut c_void) -> c_int;
+    fn X509_check_host(
+        certificate: *mut X509,
+        name: *const c_char,
+        length: usize,
+        flags: c_uint,
+        peer_name: *mut *mut c_char,
+    ) -> c_int;
+    fn X509_check_ip(certificate: *mut X509, address: *const c_uchar, length: usize, flags: c_uint) -> c_int;
 }
 
 /// OPENSSL_init_crypto(3): initialises libcrypto as far as its configuration file goes, which it reads.
@@ -20,10 +56,91 @@ pub(super) fn load_configuration() -> bool {
     unsafe { OPENSSL_init_crypto(options, std::ptr::null()) == 1 }
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_configuration_of_this_machine_loads() {
-        assert!(super::load_configuration());
+/// SSL_CTX_dane_enable(3): lets sessions of this context use DANE.
+pub(super) fn enable_dane_in_context(context: &mut SslContextBuilder) -> bool {
+    // SAFETY: the pointer is of a context that lives through the call.
+    unsafe { SSL_CTX_dane_enable(context.as_ptr()) > 0 }
+}
+
+/// SSL_dane_enable(3): the session uses DANE for this base domain, which becomes its SNI and its first reference
+/// name. Once for each session.
+pub(super) fn enable_dane(session: &mut SslRef, base: &HostName) -> bool {
+    let Ok(base) = CString::new(base.as_str()) else { return false };
+    // SAFETY: the session lives through the call, the string ends in NUL and is copied.
+    unsafe { SSL_dane_enable(session.as_ptr(), base.as_ptr()) > 0 }
+}
+
+/// SSL_dane_set_flags(3): names are not checked for usage 3 (RFC 7672 section 3.1.1).
+pub(super) fn skip_names_of_dane_ee(session: &mut SslRef) {
+    // SAFETY: the session lives through the call and has DANE enabled.
+    unsafe { SSL_dane_set_flags(session.as_ptr(), DANE_FLAG_NO_DANE_EE_NAMECHECKS) };
+}
+
+/// SSL_add1_host(3): one more reference name.
+pub(super) fn add_name(session: &mut SslRef, name: &HostName) -> bool {
+    let Ok(name) = CString::new(name.as_str()) else { return false };
+    // SAFETY: the session lives through the call, the string ends in NUL and is copied.
+    unsafe { SSL_add1_host(session.as_ptr(), name.as_ptr()) == 1 }
+}
+
+/// SSL_dane_tlsa_add(3): one more record. `Some(false)`: the record cannot be used. None: OpenSSL failed.
+pub(super) fn add_record(session: &mut SslRef, record: &TlsaRecord) -> Option<bool> {
+    let TlsaRecord { usage, selector, matching, data } = record;
+    // SAFETY: the session lives through the call and has DANE enabled; `data` is read to its length and copied.
+    let added = unsafe {
+        SSL_dane_tlsa_add(session.as_ptr(), *usage, *selector, *matching, data.as_ptr(), data.len())
+    };
+    match added {
+        1.. => Some(true),
+        0 => Some(false),
+        ..0 => None,
     }
 }
+
+/// SSL_get0_dane_authority(3): whether a record matched. Means nothing unless the verification succeeded.
+pub(super) fn has_matched(session: &SslRef) -> bool {
+    // SAFETY: the session lives through the call; null pointers mean that certificate and key are not asked for.
+    unsafe { SSL_get0_dane_authority(session.as_ptr(), null_mut(), null_mut()) >= 0 }
+}
+
+/// Which wildcards a certificate may have for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wildcards {
+    /// In place of the whole leftmost label.
+    Leftmost,
+    /// None.
+    Refused,
+}
+
+/// X509_check_host(3): whether the certificate is for `name`. The subject's common name counts only when there is no
+/// subject alternative name for a host.
+pub(super) fn is_for_name(certificate: &X509Ref, name: &str, wildcards: Wildcards) -> bool {
+    let flags = match wildcards {
+        Wildcards::Leftmost => X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+        Wildcards::Refused => X509_CHECK_FLAG_NO_WILDCARDS,
+    };
+    // SAFETY: the certificate lives through the call, the name is read to its length, the last pointer may be null.
+    let result =
+        unsafe { X509_check_host(certificate.as_ptr(), name.as_ptr().cast(), name.len(), flags, null_mut()) };
+    result == 1
+}
+
+/// X509_check_ip(3): whether the certificate is for `address`, by a subject alternative name.
+pub(super) fn is_for_address(certificate: &X509Ref, address: IpAddr) -> bool {
+    let (v4, v6);
+    let octets: &[u8] = match address {
+        IpAddr::V4(address) => {
+            v4 = address.octets();
+            &v4
+        }
+        IpAddr::V6(address) => {
+            v6 = address.octets();
+            &v6
+        }
+    };
+    // SAFETY: the certificate lives through the call, the address is read to its length.
+    unsafe { X509_check_ip(certificate.as_ptr(), octets.as_ptr(), octets.len(), 0) == 1 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,49 @@
 //! TLS by the system's OpenSSL. Network child.
 
+mod chain;
 pub(super) mod client;
+mod dane;
 mod ffi;
+mod proof;
+
+use super::dane::{Dane, NameStatus};
+use crate::host::HostName;
+use crate::ipc::Server;
+use crate::tls_policy::{Need, TlsPolicy};
+
+/// A server, and what TLS with it needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer<'a> {
+    /// Its name and address.
+    pub(super) server: &'a Server,
+    /// The recipients' domain, when the server is one of its exchangers.
+    pub(super) domain: Option<&'a HostName>,
+    /// Whether DNSSEC vouches for the name.
+    pub(super) status: NameStatus,
+    /// What the control files demand.
+    pub(super) policy: &'a TlsPolicy,
+    /// What its TLSA records demand.
+    pub(super) dane: &'a Dane,
+}
+
+impl Peer<'_> {
+    /// Whether nothing may be sent without TLS.
+    pub(super) fn needs_tls(&self) -> bool {
+        self.policy.need == Need::Required || self.records_demand_tls()
+    }
+
+    /// Whether a handshake that fails may be followed by a connection in clear.
+    pub(super) fn may_go_on_in_clear(&self) -> bool {
+        self.policy.need == Need::OrClear && !self.records_demand_tls()
+    }
+
+    fn records_demand_tls(&self) -> bool {
+        match self.dane {
+            Dane::Rule => false,
+            Dane::Match { .. } | Dane::Encrypt | Dane::Unknown => true,
+        }
+    }
+}
 
 /// Reads OpenSSL's configuration (`openssl.cnf`: the system's policy for protocols and ciphers). Must run
 /// before the sandbox closes the file system; the rest of OpenSSL is set up there, once a server offers

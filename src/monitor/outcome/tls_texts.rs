@@ -1,0 +1,86 @@
+//! What reports say about TLS. Monitor only; pure.
+#![forbid(unsafe_code)]
+
+use std::os::unix::ffi::OsStrExt;
+
+use crate::ipc::TlsFailure;
+use crate::ipc::reason::Reason;
+use crate::monitor::trust_store;
+use crate::report::{Text, printable};
+use crate::tls_policy::{CertificateNeed, Proof, TlsPolicy, TrustAnchors, Verified};
+
+/// The text for a failure with the server `remote` on the way to `host`, both printable. None: the policy in force does
+/// not ask for what is said to have failed.
+pub(super) fn failed(failure: &TlsFailure, host: &str, remote: &str, policy: &TlsPolicy) -> Option<Text> {
+    let text = match failure {
+        TlsFailure::Context => format!("I wasn't able to create TLS context for: {host} at {remote}"),
+        TlsFailure::Session => {
+            format!("I wasn't able to establish a TLS connection with: {remote} for {host}")
+        }
+        TlsFailure::Ciphers => {
+            let ciphers = printable(policy.ciphers.as_ref()?.as_bytes());
+            format!("I wasn't able to process the TLS ciphers: {ciphers}")
+        }
+        TlsFailure::TrustAnchors => return policy.certificate.anchors().map(no_trust_anchors),
+        TlsFailure::NotOffered => {
+            format!("I wasn't able to negotiate a StartTLS connection with: {remote} for {host}")
+        }
+        TlsFailure::Handshake(reason) => {
+            because(format!("TLS connection/protocol error with host: {remote} for {host}"), reason)
+        }
+        TlsFailure::NoCertificate => {
+            format!("Unable to obtain X.500 certificate from: {remote} for {host}")
+        }
+        TlsFailure::Unverified(reason) => {
+            because(format!("Unable to verify X.500 certificate from: {remote} for {host}"), reason)
+        }
+        TlsFailure::WrongName => {
+            format!("Unable to validate X.500 certificate Subject for: {host} at {remote}")
+        }
+        TlsFailure::WrongFingerprint => {
+            let CertificateNeed::Pinned(fingerprint) = &policy.certificate else { return None };
+            let hex = &fingerprint.hex;
+            format!(
+                "Received X.500 certificate from: {remote} for {host} does not match provided fingerprint: {hex}"
+            )
+        }
+        TlsFailure::UnknownDigest => {
+            format!("Received X.500 certificate from: {remote} for {host} posses an unknown digest method")
+        }
+        TlsFailure::TlsaMismatch(reason) => {
+            because(format!("TLSA X.509 cert required but missing from: {remote} for {host}"), reason)
+        }
+    };
+    Some(Text::new(format!("{text}. (#4.4.1)")))
+}
+
+/// The text for trust anchors that cannot be read.
+pub(in crate::monitor) fn no_trust_anchors(anchors: &TrustAnchors) -> Text {
+    let [file, directory] = trust_store::places(anchors).map(|path| match path {
+        Some(path) => printable(path.as_os_str().as_bytes()),
+        None => "-".to_owned(),
+    });
+    Text::new(format!("I wasn't able to setup CAFILE: {file} or CADIR: {directory} for TLS. (#4.4.1)"))
+}
+
+fn because(text: String, reason: &Reason) -> String {
+    match reason.as_str() {
+        "" => text,
+        reason => format!("{text}: {reason}"),
+    }
+}
+
+/// How an accepted message was sent.
+pub(super) fn accepted(tls: Option<Proof>) -> &'static str {
+    let Some(Proof { tlsa, certificate }) = tls else {
+        return "accepted message";
+    };
+    match (tlsa, certificate) {
+        (true, _) => "TLS (TLSA validated) transmitted message accepted",
+        (false, Verified::Nothing) => "TLS transmitted message accepted",
+        (false, Verified::Chain) => "TLS (verified CA) transmitted message accepted",
+        (false, Verified::Name) => "TLS (verified CA+DN*) transmitted message accepted",
+        (false, Verified::ExactName) => "TLS (verified CA+DN) transmitted message accepted",
+        (false, Verified::Pinned) => "TLS (CERT pinning) transmitted message accepted",
+    }
+}

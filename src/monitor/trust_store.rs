@@ -1,0 +1,84 @@
+//! Hands trust anchors to the network child. Monitor only, confined.
+//!
+//! The files are the administrator's or the system's and are passed on as they are: certificates are parsed in the child
+//! alone, and only those that a server's chain asks for are read at all. The child gives nothing but the hash of a name.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::ipc::AnchorQuery;
+use crate::sys;
+use crate::tls_policy::TrustAnchors;
+
+/// Trust anchors that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoTrustAnchors(pub TrustAnchors);
+
+/// A file of certificates is a few hundred KiB.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+/// No more certificates with one hash are read.
+const MOST_WITH_ONE_HASH: u8 = 16;
+
+/// Looks whether there is anything to verify by, so that a mistake shows before anything is sent.
+pub fn check(anchors: &TrustAnchors) -> Result<(), NoTrustAnchors> {
+    let [file, directory] = places(anchors);
+    let file_is_there = file.as_ref().is_some_and(|file| open(file).is_ok());
+    let directory_is_there = directory.as_ref().is_some_and(|path| std::fs::read_dir(path).is_ok());
+    if file_is_there || directory_is_there { Ok(()) } else { Err(NoTrustAnchors(anchors.clone())) }
+}
+
+/// The answer to `query`, in PEM. Empty when there is no such certificate.
+pub fn read(anchors: &TrustAnchors, query: AnchorQuery) -> Result<Vec<u8>, NoTrustAnchors> {
+    let [file, directory] = places(anchors);
+    let result = match (query, &file, &directory) {
+        (AnchorQuery::File, Some(file), _) => open(file).and_then(|file| append(file, Vec::new())),
+        (AnchorQuery::BySubject(hash), _, Some(directory)) => with_hash(directory, hash),
+        (AnchorQuery::File, None, _) | (AnchorQuery::BySubject(_), _, None) => Ok(Vec::new()),
+    };
+    match result {
+        Ok(octets) => Ok(octets),
+        // One of the system's two places may be missing.
+        Err(error) if error.kind() == ErrorKind::NotFound && *anchors == TrustAnchors::System => {
+            Ok(Vec::new())
+        }
+        Err(_) => Err(NoTrustAnchors(anchors.clone())),
+    }
+}
+
+/// File and directory. Those of the system are compiled into OpenSSL.
+pub(super) fn places(anchors: &TrustAnchors) -> [Option<PathBuf>; 2] {
+    match anchors {
+        TrustAnchors::File(file) => [Some(file.clone()), None],
+        TrustAnchors::Directory(directory) => [None, Some(directory.clone())],
+        TrustAnchors::System => [Some(sys::certificate_file()), Some(sys::certificate_directory())],
+    }
+}
+
+fn with_hash(directory: &Path, hash: u32) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    for number in 0..MOST_WITH_ONE_HASH {
+        match open(&directory.join(format!("{hash:08x}.{number}"))) {
+            Ok(file) => octets = append(file, octets)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(octets)
+}
+
+/// Only a regular file: nothing else may hold the delivery up.
+fn open(path: &Path) -> std::io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
+}
+
+fn append(file: File, mut octets: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    let count = file.take(LONGEST_FILE.saturating_add(1)).read_to_end(&mut octets)?;
+    // A piece that ends without a line feed must not run into the next.
+    octets.push(b'\n');
+    let fits = u64::try_from(count).is_ok_and(|count| count <= LONGEST_FILE);
+    if fits { Ok(octets) } else { Err(ErrorKind::FileTooLarge.into()) }
+}

@@ -1,0 +1,242 @@
+//! DANE for SMTP (RFC 7672): what the TLSA records of an exchanger demand, decided before it is connected to.
+//!
+//! Network child. What DNSSEC does not vouch for demands nothing and allows nothing; an answer that cannot be had is
+//! never "no records".
+#![forbid(unsafe_code)]
+
+use super::dns::{Answer, Lookup, Resolver, TlsaRecord};
+use crate::host::HostName;
+
+/// What is known about one exchanger's TLSA records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dane {
+    /// They demand nothing: TLS goes by the rule of `tlsdestinations`.
+    Rule,
+    /// There are records, secure and usable: TLS, and one of them must match.
+    Match {
+        /// The name they stand under.
+        base: HostName,
+        /// At least one.
+        records: Vec<TlsaRecord>,
+    },
+    /// There are records, and none can be used: TLS, without proof (RFC 7672 section 2.2).
+    Encrypt,
+    /// Nobody can say whether there are records: the exchanger is not used (RFC 7672 section 2.2.1).
+    Unknown,
+}
+
+/// Whether DNSSEC vouches for the name of the exchanger, or a control file gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameStatus {
+    Secure,
+    Insecure,
+}
+
+/// What DNSSEC says about the exchanger's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddressStatus {
+    /// Those of one family at least are secure.
+    Secure,
+    /// They are not, but the name is an alias, and that is secure.
+    SecureAlias,
+    /// Nothing is.
+    Insecure,
+}
+
+/// How the question for TLSA records was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TlsaAnswer {
+    /// Secure records under this name.
+    Secure(HostName, Vec<TlsaRecord>),
+    /// There are none, or what there is is insecure.
+    Absent,
+    /// No answer: SERVFAIL, bogus, refused, timeout.
+    Failed,
+}
+
+/// No more records are handed to OpenSSL. Those that are cut off cannot match, which fails closed.
+const MOST_RECORDS: usize = 128;
+
+/// Whether TLSA records are asked for at all: never where the zone is unsigned, since many name servers there break
+/// when asked (RFC 7672 section 2.2.2).
+pub(super) fn asks(name: NameStatus, address: AddressStatus) -> bool {
+    match (name, address) {
+        (NameStatus::Secure, AddressStatus::Secure | AddressStatus::SecureAlias) => true,
+        (NameStatus::Insecure, _) | (NameStatus::Secure, AddressStatus::Insecure) => false,
+    }
+}
+
+/// What follows from the answer.
+pub(super) fn decide(tlsa: TlsaAnswer) -> Dane {
+    match tlsa {
+        TlsaAnswer::Absent => Dane::Rule,
+        TlsaAnswer::Failed => Dane::Unknown,
+        TlsaAnswer::Secure(base, records) => {
+            let usable: Vec<_> = records.into_iter().filter(is_usable).take(MOST_RECORDS).collect();
+            if usable.is_empty() { Dane::Encrypt } else { Dane::Match { base, records: usable } }
+        }
+    }
+}
+
+/// Usages 2 and 3 (RFC 7672 section 3.1.3), selectors and matching types that exist, digests of the right length.
+fn is_usable(record: &TlsaRecord) -> bool {
+    matches!(record.usage, 2 | 3)
+        && matches!(record.selector, 0 | 1)
+        && match record.matching {
+            0 => !record.data.is_empty(),
+            1 => record.data.len() == 32,
+            2 => record.data.len() == 64,
+            _ => false,
+        }
+}
+
+/// Asks for what `decide` needs: the exchanger's addresses are known, its TLSA records are looked up.
+pub(super) async fn of_exchanger<T>(
+    resolver: &Resolver,
+    exchanger: &HostName,
+    name: NameStatus,
+    addresses: [&Lookup<T>; 2],
+    port: u16,
+) -> Dane {
+    let (address, canonical) = address_status(resolver, exchanger, name, addresses).await;
+    if !asks(name, address) {
+        return Dane::Rule;
+    }
+    // RFC 7671 section 7: the end of the chain of aliases first, when all of it is secure.
+    if let Some(canonical) = canonical {
+        match look_up(resolver, canonical, port).await {
+            TlsaAnswer::Absent => {}
+            answer @ (TlsaAnswer::Secure(..) | TlsaAnswer::Failed) => return decide(answer),
+        }
+    }
+    decide(look_up(resolver, exchanger.clone(), port).await)
+}
+
+/// The status of the addresses, and the end of the chain of aliases when that is secure.
+async fn address_status<T>(
+    resolver: &Resolver,
+    exchanger: &HostName,
+    name: NameStatus,
+    addresses: [&Lookup<T>; 2],
+) -> (AddressStatus, Option<HostName>) {
+    let mut is_alias = false;
+    for lookup in addresses {
+        match lookup {
+            Lookup::Found(Answer::Secure(_), canonical) => {
+                return (AddressStatus::Secure, canonical.clone());
+            }
+            Lookup::Found(Answer::Insecure(_), canonical) => is_alias |= canonical.is_some(),
+            Lookup::NoData | Lookup::NoName | Lookup::Failed => {}
+        }
+    }
+    if name == NameStatus::Insecure || !is_alias {
+        return (AddressStatus::Insecure, None);
+    }
+    match resolver.alias(exchanger).await {
+        Lookup::Found(Answer::Secure(_), _) => (AddressStatus::SecureAlias, None),
+        Lookup::Found(Answer::Insecure(_), _) | Lookup::NoData | Lookup::NoName | Lookup::Failed => {
+            (AddressStatus::Insecure, None)
+        }
+    }
+}
+
+async fn look_up(resolver: &Resolver, base: HostName, port: u16) -> TlsaAnswer {
+    match resolver.tlsa(port, &base).await {
+        Lookup::Found(Answer::Secure(records), _) => TlsaAnswer::Secure(base, records),
+        Lookup::Found(Answer::Insecure(_), _) | Lookup::NoData | Lookup::NoName => TlsaAnswer::Absent,
+        Lookup::Failed => TlsaAnswer::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> HostName {
+        HostName::parse(b"mx.example.test").unwrap()
+    }
+
+    fn record(usage: u8, selector: u8, matching: u8, length: usize) -> TlsaRecord {
+        TlsaRecord { usage, selector, matching, data: vec![0xab; length] }
+    }
+
+    #[test]
+    fn an_insecure_exchanger_is_not_asked_for_tlsa() {
+        for address in [AddressStatus::Secure, AddressStatus::SecureAlias, AddressStatus::Insecure] {
+            assert!(!asks(NameStatus::Insecure, address));
+        }
+    }
+
+    #[test]
+    fn a_secure_exchanger_with_insecure_addresses_is_not_asked_for_tlsa() {
+        assert!(!asks(NameStatus::Secure, AddressStatus::Insecure));
+    }
+
+    #[test]
+    fn a_secure_exchanger_with_secure_addresses_or_a_secure_alias_is_asked() {
+        assert!(asks(NameStatus::Secure, AddressStatus::Secure));
+        assert!(asks(NameStatus::Secure, AddressStatus::SecureAlias));
+    }
+
+    #[test]
+    fn a_usable_record_must_match() {
+        let usable = record(3, 1, 1, 32);
+        let records = vec![record(1, 1, 1, 32), usable.clone()];
+        let expected = Dane::Match { base: base(), records: vec![usable] };
+        assert_eq!(decide(TlsaAnswer::Secure(base(), records)), expected);
+    }
+
+    #[test]
+    fn records_of_which_none_is_usable_demand_encryption() {
+        for unusable in [
+            record(0, 1, 1, 32),
+            record(1, 1, 1, 32),
+            record(4, 1, 1, 32),
+            record(255, 1, 1, 32),
+            record(3, 2, 1, 32),
+            record(3, 1, 3, 32),
+            record(3, 1, 1, 31),
+            record(3, 1, 1, 33),
+            record(3, 1, 2, 32),
+            record(2, 0, 2, 65),
+            record(3, 0, 0, 0),
+        ] {
+            assert_eq!(
+                decide(TlsaAnswer::Secure(base(), vec![unusable.clone()])),
+                Dane::Encrypt,
+                "{unusable:?}"
+            );
+        }
+        assert_eq!(decide(TlsaAnswer::Secure(base(), Vec::new())), Dane::Encrypt);
+    }
+
+    #[test]
+    fn every_usable_form_is_kept() {
+        for usage in [2, 3] {
+            for selector in [0, 1] {
+                for (matching, length) in [(0, 1), (0, 3000), (1, 32), (2, 64)] {
+                    let records = vec![record(usage, selector, matching, length)];
+                    let expected = Dane::Match { base: base(), records: records.clone() };
+                    assert_eq!(decide(TlsaAnswer::Secure(base(), records)), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn denial_leaves_the_rule() {
+        assert_eq!(decide(TlsaAnswer::Absent), Dane::Rule);
+    }
+
+    #[test]
+    fn no_answer_is_not_no_records() {
+        assert_eq!(decide(TlsaAnswer::Failed), Dane::Unknown);
+    }
+
+    #[test]
+    fn the_number_of_records_is_limited() {
+        let many = vec![record(3, 1, 1, 32); 1000];
+        let expected = Dane::Match { base: base(), records: vec![record(3, 1, 1, 32); MOST_RECORDS] };
+        assert_eq!(decide(TlsaAnswer::Secure(base(), many)), expected);
+    }
+}

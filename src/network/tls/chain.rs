@@ -1,0 +1,137 @@
+//! Verifies a chain of certificates against trust anchors that are asked of the monitor, and only those that the chain
+//! names: a bundle of all the world's authorities costs more to load than a whole delivery. Network child.
+#![forbid(unsafe_code)]
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::SslRef;
+use openssl::stack::Stack;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::X509VerifyParam;
+use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext};
+
+use crate::ipc::child_end::ChildEnd;
+use crate::ipc::reason::Reason;
+use crate::ipc::{AnchorQuery, TlsFailure};
+use crate::tls_policy::TrustAnchors;
+
+/// No more issuers of one chain are looked for.
+const MOST_ISSUERS: usize = 32;
+
+/// Verifies the chain that the server presented with `leaf`, as one of a TLS server.
+pub(super) fn verify(
+    session: &SslRef,
+    leaf: &X509Ref,
+    anchors: &TrustAnchors,
+    depth: Option<u32>,
+    monitor: &mut ChildEnd,
+) -> Result<(), TlsFailure> {
+    let presented: Vec<X509> = session
+        .peer_cert_chain()
+        .map(|chain| chain.iter().map(ToOwned::to_owned).collect())
+        .unwrap_or_default();
+    let trusted = Search { anchors, file: None, monitor }.issuers_of(leaf, &presented)?;
+    let result = store(trusted, depth, session.ssl_context().security_level())
+        .and_then(|store| check(&store, leaf, presented));
+    match result {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(TlsFailure::Unverified(reason)),
+        Err(_) => Err(TlsFailure::Context),
+    }
+}
+
+/// None: it verifies.
+fn check(store: &X509Store, leaf: &X509Ref, presented: Vec<X509>) -> Result<Option<Reason>, ErrorStack> {
+    let mut untrusted = Stack::new()?;
+    for certificate in presented {
+        untrusted.push(certificate)?;
+    }
+    X509StoreContext::new()?.init(store, leaf, &untrusted, |context| {
+        let verified = context.verify_cert()?;
+        Ok(if verified { None } else { Some(Reason::new(context.error().error_string())) })
+    })
+}
+
+fn store(trusted: Vec<X509>, depth: Option<u32>, security_level: u32) -> Result<X509Store, ErrorStack> {
+    let mut parameters = X509VerifyParam::new()?;
+    parameters.set_purpose(X509PurposeId::SSL_SERVER)?;
+    // No weaker keys and digests than the session itself may have.
+    parameters.set_auth_level(i32::try_from(security_level).unwrap_or(i32::MAX));
+    if let Some(depth) = depth {
+        parameters.set_depth(i32::try_from(depth).unwrap_or(i32::MAX));
+    }
+    let mut store = X509StoreBuilder::new()?;
+    store.set_param(&parameters)?;
+    for certificate in trusted {
+        store.add_cert(certificate)?;
+    }
+    Ok(store.build())
+}
+
+/// Where issuers are looked for.
+struct Search<'a> {
+    anchors: &'a TrustAnchors,
+    /// The certificates of the file, once it was asked for.
+    file: Option<Vec<X509>>,
+    monitor: &'a mut ChildEnd,
+}
+
+impl Search<'_> {
+    /// The trusted certificates that may have issued one of the chain's, or one another.
+    fn issuers_of(mut self, leaf: &X509Ref, presented: &[X509]) -> Result<Vec<X509>, TlsFailure> {
+        let mut asked = Vec::new();
+        let mut found: Vec<X509> = Vec::new();
+        let mut waiting: VecDeque<X509> =
+            [leaf.to_owned()].into_iter().chain(presented.iter().cloned()).collect();
+        while let Some(certificate) = waiting.pop_front() {
+            let hash = certificate.issuer_name_hash();
+            if asked.contains(&hash) || asked.len() >= MOST_ISSUERS {
+                continue;
+            }
+            asked.push(hash);
+            let issuers = self.issuers(&certificate, hash)?;
+            waiting.extend(issuers.iter().cloned());
+            found.extend(issuers);
+        }
+        Ok(found)
+    }
+
+    /// The trusted certificates with the issuer's name.
+    fn issuers(&mut self, certificate: &X509Ref, hash: u32) -> Result<Vec<X509>, TlsFailure> {
+        let mut candidates = match self.anchors {
+            TrustAnchors::File(_) => Vec::new(),
+            TrustAnchors::Directory(_) | TrustAnchors::System => {
+                parse(&self.monitor.ask_for_anchors(AnchorQuery::BySubject(hash)))?
+            }
+        };
+        if candidates.is_empty() {
+            candidates = self.file()?.to_vec();
+        }
+        candidates.retain(|candidate| is_issuer(candidate, certificate));
+        Ok(candidates)
+    }
+
+    fn file(&mut self) -> Result<&[X509], TlsFailure> {
+        let certificates = match (self.file.take(), self.anchors) {
+            (Some(certificates), _) => certificates,
+            (None, TrustAnchors::Directory(_)) => Vec::new(),
+            (None, TrustAnchors::System) => parse(&self.monitor.ask_for_anchors(AnchorQuery::File))?,
+            // What the administrator names must hold something to verify by.
+            (None, TrustAnchors::File(_)) => match parse(&self.monitor.ask_for_anchors(AnchorQuery::File))? {
+                empty if empty.is_empty() => return Err(TlsFailure::TrustAnchors),
+                certificates => certificates,
+            },
+        };
+        Ok(self.file.insert(certificates))
+    }
+}
+
+fn is_issuer(candidate: &X509Ref, certificate: &X509Ref) -> bool {
+    matches!(candidate.subject_name().try_cmp(certificate.issuer_name()), Ok(Ordering::Equal))
+}
+
+fn parse(pem: &[u8]) -> Result<Vec<X509>, TlsFailure> {
+    X509::stack_from_pem(pem).map_err(|_| TlsFailure::TrustAnchors)
+}

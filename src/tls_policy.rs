@@ -1,0 +1,340 @@
+//! What TLS a connection must have and what the server's certificate must prove, and what was proved.
+//!
+//! Both processes: the monitor makes the policy of `tlsdestinations`, the network child carries it out, and both ask
+//! [`TlsPolicy::allows`] before the envelope is sent or believed. Pure, without secrets.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The demands on one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsPolicy {
+    /// Whether there may be no TLS.
+    pub need: Need,
+    /// What the certificate must prove.
+    pub certificate: CertificateNeed,
+    /// OpenSSL's cipher string, for TLS 1.2 and below; none: the system's.
+    pub ciphers: Option<String>,
+    /// How many intermediate certificates a chain may have; none: OpenSSL's default.
+    pub verify_depth: Option<u32>,
+    /// Whether TLSA records are asked for (RFC 7672). Those that are found demand more than is written here.
+    pub tlsa: bool,
+}
+
+/// Whether a message may go without TLS, from the least demand to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Need {
+    /// No STARTTLS, offered or not.
+    Never,
+    /// STARTTLS when offered; in clear when its handshake fails.
+    OrClear,
+    /// STARTTLS when offered; a handshake that fails is a failure.
+    Optional,
+    /// Nothing without TLS.
+    Required,
+}
+
+/// What the server's certificate must prove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CertificateNeed {
+    /// There need not be one: anonymous suites are offered.
+    Anonymous,
+    /// Nothing.
+    Nothing,
+    /// A chain to a trust anchor.
+    Chain(TrustAnchors),
+    /// The chain, and that the server's name or a domain above it is in the certificate, wildcards included.
+    Name(TrustAnchors),
+    /// The chain, and that the server's name itself is in the certificate.
+    ExactName(TrustAnchors),
+    /// That it is the one with this fingerprint.
+    Pinned(Fingerprint),
+}
+
+/// Where trust anchors come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrustAnchors {
+    /// The directory and the file that OpenSSL was built to use.
+    System,
+    /// A file of certificates.
+    File(PathBuf),
+    /// A directory of certificates named by hash (openssl-rehash(1)): the value ends in `/`.
+    Directory(PathBuf),
+}
+
+/// The digest that a fingerprint's length stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Digest {
+    /// 40 digits.
+    Sha1,
+    /// 56 digits.
+    Sha224,
+    /// 64 digits.
+    Sha256,
+    /// 96 digits.
+    Sha384,
+    /// 128 digits.
+    Sha512,
+}
+
+/// A certificate's fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Upper-case hexadecimal digits, without colons.
+    pub hex: String,
+    /// None: no digest has this length.
+    pub digest: Option<Digest>,
+}
+
+/// What a handshake proved about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Its certificate matches a secure TLSA record.
+    pub tlsa: bool,
+    /// What was verified by the rule.
+    pub certificate: Verified,
+}
+
+/// What a certificate proved by the rule in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verified {
+    /// Nothing was demanded.
+    Nothing,
+    /// Its chain.
+    Chain,
+    /// Chain and name, with wildcards and domains above.
+    Name,
+    /// Chain and exact name.
+    ExactName,
+    /// It has the fingerprint.
+    Pinned,
+}
+
+impl Proof {
+    /// Encryption alone.
+    pub const NOTHING: Proof = Proof { tlsa: false, certificate: Verified::Nothing };
+}
+
+impl TlsPolicy {
+    /// Rule (0) of `tlsdestinations`: what holds without any line.
+    pub const OPPORTUNISTIC: TlsPolicy = TlsPolicy {
+        need: Need::Optional,
+        certificate: CertificateNeed::Nothing,
+        ciphers: None,
+        verify_depth: None,
+        tlsa: true,
+    };
+
+    /// Whether a message may be sent over a connection in this state: without TLS, or with TLS that proved this much.
+    pub fn allows(&self, tls: Option<Proof>) -> bool {
+        let Some(Proof { tlsa, certificate }) = tls else {
+            return self.need != Need::Required;
+        };
+        let proved = match &self.certificate {
+            CertificateNeed::Anonymous | CertificateNeed::Nothing => true,
+            CertificateNeed::Chain(_) => {
+                matches!(certificate, Verified::Chain | Verified::Name | Verified::ExactName)
+            }
+            CertificateNeed::Name(_) => matches!(certificate, Verified::Name | Verified::ExactName),
+            CertificateNeed::ExactName(_) => certificate == Verified::ExactName,
+            CertificateNeed::Pinned(_) => certificate == Verified::Pinned,
+        };
+        proved || (tlsa && self.tlsa_suffices())
+    }
+
+    /// Whether a TLSA match makes the rest of the demand needless: where only the system's trust anchors stand behind
+    /// it. Anchors that the administrator names, and fingerprints, hold beside it.
+    pub fn tlsa_suffices(&self) -> bool {
+        match &self.certificate {
+            CertificateNeed::Anonymous | CertificateNeed::Nothing => true,
+            CertificateNeed::Chain(anchors)
+            | CertificateNeed::Name(anchors)
+            | CertificateNeed::ExactName(anchors) => *anchors == TrustAnchors::System,
+            CertificateNeed::Pinned(_) => false,
+        }
+    }
+
+    /// The demands of both policies. `other` is the one that the name of an exchanger selects: an unsigned name must not
+    /// choose anything weaker, so it raises what it is stricter in and leaves the rest.
+    pub fn raised_by(self, other: TlsPolicy) -> TlsPolicy {
+        TlsPolicy {
+            need: self.need.max(other.need),
+            certificate: self.certificate.raised_by(other.certificate),
+            ciphers: self.ciphers.or(other.ciphers),
+            verify_depth: match (self.verify_depth, other.verify_depth) {
+                (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+                (ours, theirs) => ours.or(theirs),
+            },
+            tlsa: self.tlsa,
+        }
+    }
+}
+
+impl CertificateNeed {
+    fn rank(&self) -> u8 {
+        match self {
+            CertificateNeed::Anonymous => 0,
+            CertificateNeed::Nothing => 1,
+            CertificateNeed::Chain(_) => 2,
+            CertificateNeed::Name(_) => 3,
+            CertificateNeed::ExactName(_) => 4,
+            CertificateNeed::Pinned(_) => 5,
+        }
+    }
+
+    /// The trust anchors behind a chain.
+    pub fn anchors(&self) -> Option<&TrustAnchors> {
+        match self {
+            CertificateNeed::Chain(anchors)
+            | CertificateNeed::Name(anchors)
+            | CertificateNeed::ExactName(anchors) => Some(anchors),
+            CertificateNeed::Anonymous | CertificateNeed::Nothing | CertificateNeed::Pinned(_) => None,
+        }
+    }
+
+    fn raised_by(self, other: CertificateNeed) -> CertificateNeed {
+        // Anchors that the administrator names for the destination stay, and come before the system's.
+        let named = [&self, &other]
+            .into_iter()
+            .filter_map(|need| need.anchors())
+            .find(|anchors| **anchors != TrustAnchors::System)
+            .cloned();
+        let higher = if other.rank() > self.rank() { other } else { self };
+        match (higher, named) {
+            (CertificateNeed::Chain(_), Some(anchors)) => CertificateNeed::Chain(anchors),
+            (CertificateNeed::Name(_), Some(anchors)) => CertificateNeed::Name(anchors),
+            (CertificateNeed::ExactName(_), Some(anchors)) => CertificateNeed::ExactName(anchors),
+            (higher, _) => higher,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TLS: Option<Proof> = Some(Proof::NOTHING);
+    const TLSA: Option<Proof> = Some(Proof { tlsa: true, certificate: Verified::Nothing });
+
+    fn proved(certificate: Verified) -> Option<Proof> {
+        Some(Proof { tlsa: false, certificate })
+    }
+
+    fn policy(need: Need, certificate: CertificateNeed) -> TlsPolicy {
+        TlsPolicy { need, certificate, ..TlsPolicy::OPPORTUNISTIC }
+    }
+
+    fn own() -> TrustAnchors {
+        TrustAnchors::File("/etc/ssl/partner.pem".into())
+    }
+
+    fn pin(hex: &str) -> CertificateNeed {
+        CertificateNeed::Pinned(Fingerprint { hex: hex.into(), digest: Some(Digest::Sha256) })
+    }
+
+    #[test]
+    fn only_required_tls_forbids_the_clear() {
+        for need in [Need::Never, Need::OrClear, Need::Optional] {
+            assert!(policy(need, CertificateNeed::ExactName(own())).allows(None), "{need:?}");
+        }
+        assert!(!policy(Need::Required, CertificateNeed::Anonymous).allows(None));
+        assert!(policy(Need::Required, CertificateNeed::Anonymous).allows(TLS));
+        assert!(policy(Need::Required, CertificateNeed::Nothing).allows(TLS));
+    }
+
+    #[test]
+    fn a_certificate_must_prove_what_is_demanded_even_where_tls_is_optional() {
+        use CertificateNeed::{Chain, ExactName, Name};
+        use Verified::{Nothing, Pinned};
+        let states = [Nothing, Verified::Chain, Verified::Name, Verified::ExactName, Pinned];
+        for (demand, enough) in [
+            (Chain(own()), [false, true, true, true, false]),
+            (Name(own()), [false, false, true, true, false]),
+            (ExactName(own()), [false, false, false, true, false]),
+            (pin("AB"), [false, false, false, false, true]),
+        ] {
+            for need in [Need::OrClear, Need::Optional, Need::Required] {
+                let allowed = states.map(|state| policy(need, demand.clone()).allows(proved(state)));
+                assert_eq!(allowed, enough, "{need:?} {demand:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn tlsa_is_proof_enough_but_not_beside_named_anchors_or_a_fingerprint() {
+        use CertificateNeed::{Chain, ExactName, Name};
+        for demand in
+            [Chain(TrustAnchors::System), Name(TrustAnchors::System), ExactName(TrustAnchors::System)]
+        {
+            assert!(policy(Need::Required, demand).allows(TLSA));
+        }
+        for demand in [Chain(own()), Name(own()), ExactName(own()), pin("AB")] {
+            assert!(!policy(Need::Required, demand).allows(TLSA));
+        }
+    }
+
+    #[test]
+    fn an_exchangers_rule_raises_and_never_lowers() {
+        use CertificateNeed::{Anonymous, Chain, ExactName, Name, Nothing};
+        let needs = [
+            Anonymous,
+            Nothing,
+            Chain(TrustAnchors::System),
+            Chain(own()),
+            Name(TrustAnchors::System),
+            Name(own()),
+            ExactName(TrustAnchors::System),
+            ExactName(own()),
+            pin("AB"),
+        ];
+        let states = [
+            None,
+            TLS,
+            TLSA,
+            proved(Verified::Chain),
+            proved(Verified::Name),
+            proved(Verified::ExactName),
+            proved(Verified::Pinned),
+        ];
+        for ours in &needs {
+            for theirs in &needs {
+                for need in [Need::Never, Need::OrClear, Need::Optional, Need::Required] {
+                    for their_need in [Need::Never, Need::OrClear, Need::Optional, Need::Required] {
+                        let own_policy = policy(need, ours.clone());
+                        let raised = own_policy.clone().raised_by(policy(their_need, theirs.clone()));
+                        for state in states {
+                            // A fingerprint names one certificate, which is more than any chain says of it.
+                            let pinned = state == proved(Verified::Pinned) && *theirs == pin("AB");
+                            let lowered = raised.allows(state) && !own_policy.allows(state) && !pinned;
+                            assert!(!lowered, "{own_policy:?} by {theirs:?}: {state:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_raised_policy() {
+        use CertificateNeed::{Chain, ExactName};
+        let ours = TlsPolicy { verify_depth: Some(3), ..policy(Need::Optional, Chain(own())) };
+        let theirs = TlsPolicy {
+            verify_depth: Some(2),
+            ciphers: Some("HIGH".into()),
+            tlsa: false,
+            ..policy(Need::Required, ExactName(TrustAnchors::System))
+        };
+        let raised = TlsPolicy {
+            need: Need::Required,
+            certificate: ExactName(own()),
+            ciphers: Some("HIGH".into()),
+            verify_depth: Some(2),
+            tlsa: true,
+        };
+        assert_eq!(ours.raised_by(theirs), raised);
+        let ours = policy(Need::Required, pin("AB"));
+        assert_eq!(ours.clone().raised_by(policy(Need::Optional, pin("CD"))), ours);
+    }
+}
