@@ -58,6 +58,14 @@ pub(crate) fn is_privileged_exec() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// tzset(3): reads the time zone, which the C library else does when a date is first converted, that of a certificate too.
+pub(crate) fn load_time_zone() {
+    unsafe extern "C" {
+        safe fn tzset();
+    }
+    tzset();
+}
+
 /// The file of trusted certificates that OpenSSL was built to use (X509_get_default_cert_file(3)).
 pub(crate) fn certificate_file() -> PathBuf {
     // SAFETY: takes nothing and returns a constant string.
@@ -142,6 +150,11 @@ mod tests {
                 assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
             }
         }
+    }
+
+    #[test]
+    fn the_time_zone_loads() {
+        load_time_zone();
     }
 
     #[test]

@@ -10,17 +10,15 @@ use super::control::local_address::LocalAddress;
 use super::control::routes::Origin;
 use super::control::smtproutes::Protocol;
 use super::control::tlsdestinations::{self, TlsRule};
-use super::control::{ControlDirectory, ControlError, names, timeouts};
+use super::control::{ControlDirectory, ControlError, timeouts};
 use super::refusal::Refusal;
 use super::selection::{Selection, select};
 use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::host::Host;
-use crate::plan::{Destination, LocalAddresses, Plan, TlsStart};
+use crate::plan::{Destination, LocalAddresses, Plan};
 use crate::startup::Environment;
 
-/// The port of SMTP (RFC 5321).
-const SMTP: u16 = 25;
 /// The port that means QMTPS, whatever leads to it.
 const QMTPS: u16 = 6209;
 
@@ -31,28 +29,17 @@ pub fn plan(
     environment: &Environment,
 ) -> Result<Plan, Refusal> {
     let control = ControlDirectory::open()?;
-    let helo = names::helo(&control)?;
-    let timeouts = timeouts::timeouts(&control)?;
     let selection = select(&control, &invocation)?;
+    let helo = selection.helo(&control)?.value;
+    let timeouts = timeouts::timeouts(&control)?;
     refuse_unsupported(&selection)?;
-    let Selection { route, tls, domain_ips, certificate: _ } = selection;
-    let route = route.map(|(_, route)| route);
-    let (tls_start, port) = match (&tls.port, &route) {
-        // The rule's port wins over the route's.
-        (Some((start, port)), _) => (*start, *port),
-        (None, Some(route)) => (route.tls_start, route.port.unwrap_or(SMTP)),
-        (None, None) => (TlsStart::StartTls, SMTP),
-    };
-    let policy = tls.policy();
-    if let Some(anchors) = policy.certificate.anchors() {
+    let (tls_start, port) = selection.port().value;
+    let tls = selection.tls.policy();
+    if let Some(anchors) = tls.certificate.anchors() {
         trust_store::check(anchors)?;
     }
-    let (relay, route_local) = route.map_or((None, None), |route| (route.relay, route.local_address));
-    let (local, helo) = match domain_ips {
-        Some(ips) => (ips.addresses, ips.helo.unwrap_or(helo)),
-        None => (Vec::new(), helo),
-    };
-    let local = local_addresses(route_local.map_or(local, |address| vec![address]))?;
+    let local = local_addresses(selection.local_addresses().value)?;
+    let relay = selection.route.and_then(|(_, route)| route.relay);
     let destination = match (relay, invocation.host) {
         (Some(relay), _) => Destination::Relay(relay),
         (None, Host::Name(domain)) => Destination::Exchangers(domain, interfaces::own_addresses()?),
@@ -64,7 +51,7 @@ pub fn plan(
         destination,
         port,
         tls_start,
-        tls: policy,
+        tls,
         exchanger_rules,
         local,
         helo,

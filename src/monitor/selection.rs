@@ -5,11 +5,14 @@
 
 use super::control::domaincerts::{self, DomainCert};
 use super::control::domainips::{self, DomainIps};
-use super::control::routes::Route;
+use super::control::local_address::LocalAddress;
+use super::control::routes::{Origin, Route};
 use super::control::smtproutes::{self, Protocol};
 use super::control::tlsdestinations::{self, TlsRule};
-use super::control::{ControlDirectory, ControlError, authsenders};
+use super::control::{ControlDirectory, ControlError, authsenders, names};
 use crate::args::Invocation;
+use crate::host::HeloName;
+use crate::plan::TlsStart;
 
 /// What the control files say about one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,55 @@ pub struct Selection {
     pub certificate: Option<DomainCert>,
     /// Local addresses and HELO name.
     pub domain_ips: Option<DomainIps>,
+}
+
+/// A value, and the line that decides it; none: there is no such line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided<T> {
+    /// The value.
+    pub value: T,
+    /// The line.
+    pub origin: Option<Origin>,
+}
+
+impl Selection {
+    /// How TLS starts by the port's own line, and the port: the rule's, else the route's, else the protocol's.
+    pub fn port(&self) -> Decided<(TlsStart, u16)> {
+        let TlsRule { origin, port, .. } = &self.tls;
+        match (*port, &self.route) {
+            (Some(value), _) => Decided { value, origin: *origin },
+            (None, Some((_, Route { port: Some(port), tls_start, origin, .. }))) => {
+                Decided { value: (*tls_start, *port), origin: Some(*origin) }
+            }
+            (None, route) => {
+                let protocol = route.as_ref().map_or(Protocol::Smtp, |(protocol, _)| *protocol);
+                Decided { value: (TlsStart::StartTls, protocol.port()), origin: None }
+            }
+        }
+    }
+
+    /// The addresses to connect from, the route's before those of `domainips`; empty: any.
+    pub fn local_addresses(&self) -> Decided<Vec<LocalAddress>> {
+        match (&self.route, &self.domain_ips) {
+            (Some((_, Route { local_address: Some(address), origin, .. })), _) => {
+                Decided { value: vec![address.clone()], origin: Some(*origin) }
+            }
+            (_, Some(DomainIps { addresses, origin, .. })) if !addresses.is_empty() => {
+                Decided { value: addresses.clone(), origin: Some(*origin) }
+            }
+            (_, _) => Decided { value: Vec::new(), origin: None },
+        }
+    }
+
+    /// The name to say: that of `domainips`, else this machine's, without which nothing is sent.
+    pub fn helo(&self, control: &ControlDirectory) -> Result<Decided<HeloName>, ControlError> {
+        let (own, file) = names::helo(control)?;
+        let (value, origin) = match &self.domain_ips {
+            Some(DomainIps { helo: Some(name), origin, .. }) => (name.clone(), *origin),
+            Some(_) | None => (own, file),
+        };
+        Ok(Decided { value, origin: Some(origin) })
+    }
 }
 
 /// Asks `authsenders` before all routes, and for the TLS rule by the relay when there is one.
@@ -49,11 +101,15 @@ mod tests {
     use super::super::control::test_directory::TestHome;
     use super::*;
 
-    fn selected(files: &[(&str, &str)], sender: &str) -> (Option<(Protocol, u64)>, Option<u64>) {
+    fn select_from(files: &[(&str, &str)], sender: &str) -> (Selection, TestHome) {
         let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
         let arguments = ["example.test", sender, "bob@example.test"].map(Into::into);
-        let invocation = Invocation::parse(arguments).unwrap();
-        let selection = select(&TestHome::new(&files).control(), &invocation).unwrap();
+        let home = TestHome::new(&files);
+        (select(&home.control(), &Invocation::parse(arguments).unwrap()).unwrap(), home)
+    }
+
+    fn selected(files: &[(&str, &str)], sender: &str) -> (Option<(Protocol, u64)>, Option<u64>) {
+        let (selection, _) = select_from(files, sender);
         let route = selection.route.map(|(protocol, route)| (protocol, route.origin.line));
         (route, selection.tls.origin.map(|origin| origin.line))
     }
@@ -78,6 +134,47 @@ mod tests {
         assert_eq!(with(":Relay.test;26\n"), Some(2));
         assert_eq!(with(":[2001:db8::1]\n"), Some(3));
         assert_eq!(with(":other.test\n"), None);
+    }
+
+    fn decided<T>(decided: Decided<T>) -> (T, Option<(&'static str, u64)>) {
+        (decided.value, decided.origin.map(|origin| (origin.file, origin.line)))
+    }
+
+    #[test]
+    fn the_port_is_the_rules_then_the_routes_then_the_protocols() {
+        use TlsStart::{Implicit, StartTls};
+        let port = |files: &[(&str, &str)]| decided(select_from(files, "").0.port());
+        let (route, rule) = (("smtproutes", ":r.test;s26\n"), ("tlsdestinations", "\n*:;27\n"));
+        assert_eq!(port(&[route, rule]), ((StartTls, 27), Some(("tlsdestinations", 2))));
+        assert_eq!(port(&[route, ("tlsdestinations", "*:\n")]), ((Implicit, 26), Some(("smtproutes", 1))));
+        assert_eq!(port(&[("smtproutes", ":r.test\n")]), ((StartTls, 25), None));
+        assert_eq!(port(&[("qmtproutes", ":r.test\n")]), ((StartTls, 209), None));
+        assert_eq!(port(&[]), ((StartTls, 25), None));
+    }
+
+    #[test]
+    fn the_address_is_the_routes_and_the_name_that_of_domainips() {
+        let of = |files: &[(&str, &str)]| {
+            let (selection, _) = select_from(files, "");
+            let (addresses, origin) = decided(selection.local_addresses());
+            (addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(","), origin)
+        };
+        let route = ("smtproutes", ":r.test||192.0.2.1\n");
+        let ips = |text| ("domainips", text);
+        assert_eq!(of(&[route, ips("*:192.0.2.2\n")]), ("192.0.2.1".into(), Some(("smtproutes", 1))));
+        let two = ("192.0.2.2,fe80::1%lo".into(), Some(("domainips", 1)));
+        assert_eq!(of(&[ips("*:192.0.2.2,fe80::1%lo\n")]), two);
+        assert_eq!(of(&[ips("*:|helo.test\n")]), (String::new(), None));
+
+        let name = |files: &[(&str, &str)]| {
+            let (selection, home) = select_from(files, "");
+            let (name, origin) = decided(selection.helo(&home.control())?);
+            Ok((name.to_string(), origin))
+        };
+        let (me, helo) = (("me", "me.test\n"), ips("*:|helo.test\n"));
+        assert_eq!(name(&[me, helo]), Ok(("helo.test".into(), Some(("domainips", 1)))));
+        assert_eq!(name(&[me, ips("*:192.0.2.2\n")]), Ok(("me.test".into(), Some(("me", 1)))));
+        assert_eq!(name(&[helo]), Err(ControlError::Unreadable), "no excuse for having none");
     }
 
     /// Texts made of what the grammars are made of, in every wrong order; the same in every run.

@@ -26,6 +26,8 @@ const NOT_CONFINED: u8 = 1;
 pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     // Reads the system's openssl.cnf, which no file access allows later.
     tls::load_configuration();
+    // The dates of certificates are compared with the clock, and for that the time zone's file is opened once.
+    sys::load_time_zone();
     // What it leaves open must not come along.
     if sys::close_from(MESSAGE_PIPE.saturating_add(1)).is_err() {
         sandbox::leave(NOT_CONFINED);

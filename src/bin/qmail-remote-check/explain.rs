@@ -11,7 +11,7 @@ use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule};
 use qmail_remote::monitor::control::{ControlDirectory, HOME};
 use qmail_remote::monitor::planning;
 use qmail_remote::monitor::refusal::Refusal;
-use qmail_remote::monitor::selection::{self, Selection};
+use qmail_remote::monitor::selection::{self, Decided, Selection};
 use qmail_remote::plan::{Destination, Plan, TlsStart};
 use qmail_remote::report::{MessageReport, Reports};
 use qmail_remote::startup::Environment;
@@ -34,6 +34,9 @@ fn described(arguments: [OsString; 3]) -> Result<Findings, Refusal> {
     let control = ControlDirectory::open()?;
     let selection = selection::select(&control, &invocation)?;
     let mut text = of_selection(&selection);
+    if let Ok(helo) = selection.helo(&control) {
+        text += &row("says", by(helo.origin, format!("EHLO {}", helo.value)));
+    }
     match planning::plan(invocation, None, &Environment::default()) {
         Ok(plan) => {
             text += &of_plan(&plan);
@@ -56,15 +59,12 @@ fn of_selection(selection: &Selection) -> String {
                 Some(relay) => String::from_utf8_lossy(&relay.as_written).into_owned(),
                 None => "the exchangers of the host".to_owned(),
             };
-            text += &row("route", format!("{}: {relay}, by {protocol}", at(route.origin)));
+            text += &row("route", by(Some(route.origin), format!("{relay}, by {protocol}")));
             let given = if route.credentials.is_some() { "user and password (not shown)" } else { "none" };
             text += &row("credentials", given);
         }
     }
-    text += &row("TLS", of_rule(&selection.tls));
-    if let Some(ips) = &selection.domain_ips {
-        text += &row("domainips", at(ips.origin));
-    }
+    text += &row("TLS", by(selection.tls.origin, of_rule(&selection.tls)));
     match &selection.certificate {
         None => text += &row("certificate", "none"),
         Some(certificate) => {
@@ -73,18 +73,21 @@ fn of_selection(selection: &Selection) -> String {
                 if path.is_absolute() { path.display().to_string() } else { "(not a path)".into() }
             };
             let (file, key) = (path(&certificate.certificate), path(&certificate.key));
-            text += &row("certificate", format!("{}: {file}, key in {key}", at(certificate.origin)));
+            text += &row("certificate", by(Some(certificate.origin), format!("{file}, key in {key}")));
         }
     }
+    let Decided { value: (start, port), origin } = selection.port();
+    let first = if start == TlsStart::Implicit { ", TLS from the first byte" } else { "" };
+    text += &row("port", by(origin, format!("{port}{first}")));
+    let Decided { value: local, origin } = selection.local_addresses();
+    let local: Vec<_> = local.iter().map(ToString::to_string).collect();
+    let local = if local.is_empty() { "any address".to_owned() } else { local.join(" and ") };
+    text += &row("from", by(origin, local));
     text
 }
 
 fn of_rule(rule: &TlsRule) -> String {
-    let mut text = match rule.origin {
-        None => "no line: ".to_owned(),
-        Some(origin) => format!("{}: ", at(origin)),
-    };
-    text += match rule.kind {
+    let mut text = match rule.kind {
         Kind::Optional => "when offered",
         Kind::OptionalOrClear => "when offered, in clear when its handshake fails",
         Kind::OptionalAnonymous => "when offered, anonymous suites too",
@@ -97,7 +100,8 @@ fn of_rule(rule: &TlsRule) -> String {
         Kind::Required => "required",
         Kind::Pinned => "required, with this fingerprint",
         Kind::Never => "never by STARTTLS",
-    };
+    }
+    .to_owned();
     match &rule.trust_anchors {
         Some(TrustAnchors::File(path) | TrustAnchors::Directory(path)) => {
             text += &format!(", CA in {}", path.display());
@@ -122,19 +126,7 @@ fn of_plan(plan: &Plan) -> String {
         Destination::Literal(address, _) => address.to_string(),
         Destination::Relay(relay) => String::from_utf8_lossy(&relay.as_written).into_owned(),
     };
-    let start = match plan.tls_start {
-        TlsStart::StartTls => "",
-        TlsStart::Implicit => ", TLS from the first byte",
-    };
-    let mut text = row("connects to", format!("{target}, port {}{start}", plan.port));
-    let sources: Vec<_> =
-        [plan.local.v4.map(|v4| v4.to_string()), plan.local.v6.map(|(v6, _)| v6.to_string())]
-            .into_iter()
-            .flatten()
-            .collect();
-    text += &row("from", if sources.is_empty() { "any address".to_owned() } else { sources.join(" and ") });
-    text += &row("says", format!("EHLO {}", plan.helo));
-    text
+    row("connects to", target)
 }
 
 fn refused(refusal: &Refusal) -> String {
@@ -147,9 +139,11 @@ fn refused(refusal: &Refusal) -> String {
     row("verdict", format!("{letter}: {}", said.trim_end_matches(['\0', '\n']).get(1..).unwrap_or_default()))
 }
 
-fn at(origin: Origin) -> String {
-    match origin.line {
-        0 => format!("{HOME}/control/{}.cdb", origin.file),
-        line => format!("{HOME}/control/{}:{line}", origin.file),
+/// What is so, after the line that makes it so.
+fn by(origin: Option<Origin>, what: impl std::fmt::Display) -> String {
+    match origin {
+        None => format!("no line: {what}"),
+        Some(Origin { file, line: 0 }) => format!("{HOME}/control/{file}.cdb: {what}"),
+        Some(Origin { file, line }) => format!("{HOME}/control/{file}:{line}: {what}"),
     }
 }

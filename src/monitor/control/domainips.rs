@@ -65,11 +65,7 @@ mod tests {
         let home = TestHome::new(&[(FILE, text.as_bytes())]);
         let found = look_up(&home.control(), sender.as_bytes())?;
         Ok(found.map(|found| {
-            let text = |local: &LocalAddress| match &local.interface {
-                Some(interface) => format!("{}%{interface}", local.address),
-                None => local.address.to_string(),
-            };
-            let addresses: Vec<_> = found.addresses.iter().map(text).collect();
+            let addresses: Vec<_> = found.addresses.iter().map(ToString::to_string).collect();
             (addresses.join(","), found.helo.map(|helo| helo.to_string()))
         }))
     }

@@ -1,6 +1,7 @@
 //! A local address as control files write it: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// An address to connect from.
@@ -27,6 +28,15 @@ impl LocalAddress {
                 Some(LocalAddress { address, interface: Some(name.to_owned()) })
             }
             Some(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for LocalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.interface {
+            Some(interface) => write!(f, "{}%{interface}", self.address),
+            None => self.address.fmt(f),
         }
     }
 }

@@ -20,6 +20,16 @@ pub enum Protocol {
     Qmtp,
 }
 
+impl Protocol {
+    /// The port where no line says one.
+    pub fn port(self) -> u16 {
+        match self {
+            Protocol::Smtp => 25,
+            Protocol::Qmtp => 209,
+        }
+    }
+}
+
 /// The route for this delivery, when there is one. The level of the key decides, `!@` for bounces being the
 /// best; at the same level `qmtproutes` comes first.
 pub fn look_up(

@@ -7,12 +7,14 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, poll};
 use openssl::sha::Sha256;
 use openssl::ssl::SslAcceptor;
 
@@ -20,7 +22,8 @@ use crate::dialogue::escape;
 use crate::peer::Peer;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const GLANCE: Duration = Duration::from_millis(20);
+/// How often the waiting thread looks whether it is to stop, in milliseconds.
+const GLANCE: u8 = 20;
 
 /// What becomes of a message's bytes. Length and digest are known in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Options {
     pub extensions: Vec<String>,
     /// Offers STARTTLS when there is one.
     pub acceptor: Option<SslAcceptor>,
+    /// Begins with the handshake instead.
+    pub implicit_tls: bool,
     /// What becomes of messages.
     pub keep: Keep,
 }
@@ -48,7 +53,13 @@ pub struct Options {
 impl Options {
     /// A plain server of this name, which keeps messages in memory.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), extensions: Vec::new(), acceptor: None, keep: Keep::Memory }
+        Self {
+            name: name.to_owned(),
+            extensions: Vec::new(),
+            acceptor: None,
+            implicit_tls: false,
+            keep: Keep::Memory,
+        }
     }
 }
 
@@ -67,6 +78,12 @@ pub enum Content {
 /// without the final dot line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
+    /// Where it arrived.
+    pub server: SocketAddr,
+    /// Where it came from.
+    pub client: SocketAddr,
+    /// What the client called itself last, in EHLO or HELO.
+    pub hello: String,
     /// The path after `MAIL FROM:`, with its brackets, without parameters.
     pub sender: String,
     /// The paths after `RCPT TO:`.
@@ -118,7 +135,8 @@ impl Shared {
 /// A running server; it accepts no more connections when dropped.
 pub struct SmtpSink {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    /// Taken by `drop` alone.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl SmtpSink {
@@ -130,13 +148,14 @@ impl SmtpSink {
         let over = AtomicBool::new(false);
         let shared = Arc::new(Shared { options, over, serial: AtomicU64::new(0), record: Mutex::default() });
         let listeners = addresses.iter().map(TcpListener::bind).collect::<io::Result<Vec<_>>>()?;
-        let mut threads = Vec::new();
-        for listener in listeners {
+        for listener in &listeners {
             listener.set_nonblocking(true)?;
-            let shared = shared.clone();
-            threads.push(std::thread::spawn(move || accept(&listener, &shared)));
         }
-        Ok(Self { shared, threads })
+        let thread = {
+            let shared = shared.clone();
+            std::thread::spawn(move || accept(&listeners, &shared))
+        };
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// The messages that arrived so far.
@@ -155,6 +174,11 @@ impl SmtpSink {
         wait(limit, || enough(&self.transcript()).then_some(()));
     }
 
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.shared.record().transcripts.len()
+    }
+
     /// The conversations so far, one connection after the other: lines `C: ...`, `S: ...`, and lines
     /// that begin with `-- ` for what has no line on the wire.
     pub fn transcript(&self) -> Vec<String> {
@@ -169,28 +193,30 @@ fn wait<T>(limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
         if found.is_some() || start.elapsed() > limit {
             return found;
         }
-        std::thread::sleep(GLANCE);
+        std::thread::sleep(Duration::from_millis(GLANCE.into()));
     }
 }
 
 impl Drop for SmtpSink {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        for thread in self.threads.drain(..) {
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listeners: &[TcpListener], shared: &Arc<Shared>) {
+    let mut ready: Vec<_> =
+        listeners.iter().map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)).collect();
     while !shared.over.load(Ordering::SeqCst) {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                let shared = shared.clone();
-                // Ends with its client, or by its patience.
-                std::thread::spawn(move || Session::run(stream, &shared));
-            }
-            Err(_) => std::thread::sleep(GLANCE),
+        if poll(&mut ready, GLANCE).unwrap_or(0) == 0 {
+            continue;
+        }
+        for (stream, _) in listeners.iter().filter_map(|listener| listener.accept().ok()) {
+            let shared = shared.clone();
+            // Ends with its client, or by its patience.
+            std::thread::spawn(move || Session::run(stream, &shared));
         }
     }
 }
@@ -207,6 +233,9 @@ struct Session<'a> {
     shared: &'a Shared,
     /// The place of this conversation in the record.
     number: usize,
+    server: SocketAddr,
+    client: SocketAddr,
+    hello: String,
     envelope: Envelope,
 }
 
@@ -219,14 +248,20 @@ enum Next {
 
 impl<'a> Session<'a> {
     fn run(stream: TcpStream, shared: &'a Shared) -> Result<(), String> {
-        let place = stream.local_addr().map_err(|error| error.to_string())?;
+        let ends = stream.local_addr().and_then(|server| Ok((server, stream.peer_addr()?)));
+        let (server, client) = ends.map_err(|error| error.to_string())?;
         let number = {
             let mut record = shared.record();
-            record.transcripts.push(vec![format!("-- connection to {place}")]);
+            record.transcripts.push(vec![format!("-- connection to {server}")]);
             record.transcripts.len().saturating_sub(1)
         };
         let peer = Peer::new(stream, PATIENCE).map_err(|error| error.to_string())?;
-        let mut session = Session { peer, shared, number, envelope: Envelope::default() };
+        let hello = String::new();
+        let mut session =
+            Session { peer, shared, number, server, client, hello, envelope: Envelope::default() };
+        if shared.options.implicit_tls {
+            session = session.start_tls()?;
+        }
         let greeting = format!("220 {} ESMTP", shared.options.name);
         session.say(&greeting)?;
         loop {
@@ -265,11 +300,13 @@ impl<'a> Session<'a> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
+                rest.clone_into(&mut self.hello);
                 self.envelope = Envelope::default();
                 let text = self.introduction();
                 self.say(&text)?;
             }
             "HELO" => {
+                rest.clone_into(&mut self.hello);
                 self.envelope = Envelope::default();
                 let text = format!("250 {}", self.shared.options.name);
                 self.say(&text)?;
@@ -362,6 +399,9 @@ impl<'a> Session<'a> {
         self.note("C: .".to_owned());
         let envelope = std::mem::take(&mut self.envelope);
         let message = Arrived {
+            server: self.server,
+            client: self.client,
+            hello: self.hello.clone(),
             sender: envelope.sender.unwrap_or_default(),
             recipients: envelope.recipients,
             octets,

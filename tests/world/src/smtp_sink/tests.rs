@@ -57,6 +57,8 @@ fn a_message_is_kept_as_it_came() {
         assert_eq!(codes, ["250", "250", "250", "250", "354", "250", "500", "221"]);
         let [message] = &sink.messages()[..] else { panic!() };
         assert_eq!((message.sender.as_str(), message.octets, message.tls), ("<a@b>", 7, false));
+        assert_eq!((message.server, message.client), (address, stream.local_addr().unwrap()));
+        assert_eq!((message.hello.as_str(), sink.connections()), ("me", 1));
         assert_eq!(message.recipients, ["<c@d>", "<\"e>\"@f>"]);
         assert_eq!(message.content, Content::Memory(b"..x\r\n\r\n".to_vec()));
         assert_eq!(message.text(), ".x\n\n");
