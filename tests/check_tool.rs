@@ -56,6 +56,10 @@ fn the_sandbox_is_described() {
 fn help_and_mistakes_are_those_of_an_ordinary_command() {
     let help = check(&["--help"]);
     assert!(help.status.success() && text(&help).contains("explain"));
-    assert_eq!(check(&["frobnicate"]).status.code(), Some(2));
-    assert_eq!(check(&["cdb", "me"]).status.code(), Some(2));
+    assert!(text(&help).contains("of lint 1 for warnings, 2 for errors"));
+    let mistakes: [&[&str]; 5] =
+        [&[], &["frobnicate"], &["cdb", "me"], &["explain"], &["lint", "smtproutes"]];
+    for mistake in mistakes {
+        assert_eq!(check(mistake).status.code(), Some(64), "{mistake:?}");
+    }
 }

@@ -5,16 +5,22 @@
 mod explain;
 mod index;
 mod kernel;
+mod lint;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// Checks the control files of qmail-remote.
 #[derive(Parser)]
-#[command(version, about, after_help = "The exit status is 0 when all is well, 1 when not.")]
+#[command(
+    version,
+    about,
+    after_help = "The exit status is 0 when all is well, 1 when not; of lint 1 for warnings, 2 for errors. \
+                  A mistake in the command line is 64."
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -31,6 +37,12 @@ enum Verb {
         /// The envelope recipient.
         recipient: Option<OsString>,
     },
+    /// Reads all control files and says what is wrong with them, and what to write instead. Asks no network.
+    Lint {
+        /// How findings are printed.
+        #[arg(long, value_enum, default_value_t = lint::Format::Text)]
+        format: lint::Format,
+    },
     /// Writes the indexed form of a list, NAME.cdb beside NAME.
     Cdb {
         /// The control file.
@@ -41,15 +53,37 @@ enum Verb {
     Sandbox,
 }
 
+/// EX_USAGE of sysexits.h.
+const USAGE: u8 = 64;
+
 fn main() -> ExitCode {
-    let findings = match Arguments::parse().verb {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(other) => {
+            // A closed pipe is the reader's choice, here and below.
+            let _ = other.print();
+            return if other.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let findings = match arguments.verb {
         Verb::Explain { host, sender, recipient } => explain::explain(host, sender, recipient),
+        Verb::Lint { format } => return lint(format),
         Verb::Cdb { name } => index::write(&name),
         Verb::Sandbox => kernel::describe(),
     };
-    // A closed pipe is the reader's choice.
     let _ = std::io::stdout().write_all(findings.text.as_bytes());
     if findings.well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn lint(format: lint::Format) -> ExitCode {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let worst = lint::lint(format, &mut out);
+    let _ = out.flush();
+    match worst {
+        None => ExitCode::SUCCESS,
+        Some(lint::Severity::Warning) => ExitCode::from(1),
+        Some(lint::Severity::Error) => ExitCode::from(2),
+    }
 }
 
 /// What a verb has to say.

@@ -4,17 +4,27 @@
 #![forbid(unsafe_code)]
 
 use super::keys::{self, Keys};
-use super::routes::{self, LocalField, Route};
+use super::routes::{self, LocalField, Origin, Route};
 use super::{ControlDirectory, ControlError};
 
-const FILE: &str = "authsenders";
+/// The file's name.
+pub const FILE: &str = "authsenders";
 
 /// The route for this sender, when there is one: for the whole sender, each suffix that starts at `@` or a
 /// dot, or the empty key.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<Route>, ControlError> {
-    let keys = Keys::new(keys::of_sender(sender).into_iter().chain([Vec::new()]));
-    let entry = control.find(FILE, &keys, |_| true)?;
-    entry.map(|entry| routes::parse(FILE, &entry, LocalField::Absent)).transpose()
+    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
+    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+}
+
+/// The keys that are asked for, best first.
+pub fn keys_for(sender: &[u8]) -> Keys {
+    Keys::new(keys::of_sender(sender).into_iter().chain([Vec::new()]))
+}
+
+/// Reads the value of a line.
+pub fn parse(origin: Origin, value: &[u8]) -> Result<Route, ControlError> {
+    routes::parse(origin, value, LocalField::Absent)
 }
 
 #[cfg(test)]

@@ -40,25 +40,26 @@ impl std::fmt::Debug for DomainCert {
 
 /// The certificate for this sender: by its domain, each suffix of it that starts at a dot, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainCert>, ControlError> {
-    let keys = Keys::new(keys::of_sender_domain(sender).into_iter().chain([b"*".to_vec()]));
-    let Some(entry) = control.find(FILE, &keys, |_| true)? else {
-        return Ok(None);
-    };
-    let origin = Origin { file: FILE, line: entry.line };
+    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
+    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+}
+
+/// The keys that are asked for, best first.
+pub fn keys_for(sender: &[u8]) -> Keys {
+    Keys::new(keys::of_sender_domain(sender).into_iter().chain([b"*".to_vec()]))
+}
+
+/// Reads the value of a line.
+pub fn parse(origin: Origin, value: &[u8]) -> Result<DomainCert, ControlError> {
     // The password is last and may hold bars.
-    let mut fields = entry.value.splitn(3, |&octet| octet == b'|');
+    let mut fields = value.splitn(3, |&octet| octet == b'|');
     let path = |field: Option<&[u8]>| {
         field.filter(|path| !path.is_empty()).map(|path| PathBuf::from(OsString::from_vec(path.to_vec())))
     };
     let certificate = path(fields.next()).ok_or_else(|| origin.bad("there is no certificate"))?;
     let key = path(fields.next()).unwrap_or_else(|| certificate.clone());
     let password = fields.next().filter(|password| !password.is_empty());
-    Ok(Some(DomainCert {
-        origin,
-        certificate,
-        key,
-        password: password.map(|text| Zeroizing::new(text.to_vec())),
-    }))
+    Ok(DomainCert { origin, certificate, key, password: password.map(|text| Zeroizing::new(text.to_vec())) })
 }
 
 #[cfg(test)]

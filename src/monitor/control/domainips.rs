@@ -4,11 +4,12 @@
 
 use super::keys::{self, Keys};
 use super::local_address::LocalAddress;
-use super::routes::Origin;
+use super::routes::{Origin, cut};
 use super::{ControlDirectory, ControlError};
 use crate::host::HeloName;
 
-const FILE: &str = "domainips";
+/// The file's name.
+pub const FILE: &str = "domainips";
 
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,19 +24,19 @@ pub struct DomainIps {
 
 /// What is asked for this sender: by its domain, each suffix of it that starts at a dot, the empty key, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainIps>, ControlError> {
+    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
+    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+}
+
+/// The keys that are asked for, best first.
+pub fn keys_for(sender: &[u8]) -> Keys {
     let generic = [Vec::new(), b"*".to_vec()];
-    let keys = Keys::new(keys::of_sender_domain(sender).into_iter().chain(generic));
-    let Some(entry) = control.find(FILE, &keys, |_| true)? else {
-        return Ok(None);
-    };
-    let origin = Origin { file: FILE, line: entry.line };
-    let (addresses, helo) = match entry.value.iter().position(|&octet| octet == b'|') {
-        Some(at) => {
-            let (addresses, helo) = entry.value.split_at(at);
-            (addresses, helo.get(1..).unwrap_or_default())
-        }
-        None => (entry.value.as_slice(), &[][..]),
-    };
+    Keys::new(keys::of_sender_domain(sender).into_iter().chain(generic))
+}
+
+/// Reads the value of a line.
+pub fn parse(origin: Origin, value: &[u8]) -> Result<DomainIps, ControlError> {
+    let (addresses, helo) = cut(value, b'|');
     let addresses = match addresses {
         b"" => Vec::new(),
         list => list
@@ -50,10 +51,12 @@ pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<Domai
         _ => return Err(origin.bad("two addresses must be one of each family")),
     }
     let helo = match helo {
-        b"" => None,
-        name => Some(HeloName::parse(name).map_err(|_| origin.bad("the HELO name is not a host name"))?),
+        None | Some(b"") => None,
+        Some(name) => {
+            Some(HeloName::parse(name).map_err(|_| origin.bad("the HELO name is not a host name"))?)
+        }
     };
-    Ok(Some(DomainIps { origin, addresses, helo }))
+    Ok(DomainIps { origin, addresses, helo })
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn find(
 
 /// The library looks at the length only. A file of zeros, as a crash leaves it, would have no entries; a real one
 /// names a place behind its header for each of its 256 tables, empty ones too.
-fn check_header(file: &File) -> Result<(), ControlError> {
+pub fn check_header(file: &File) -> Result<(), ControlError> {
     const HEADER: usize = 2048;
     let mut header = [0; HEADER];
     file.read_exact_at(&mut header, 0)?;

@@ -5,7 +5,7 @@ use crate::host::Host;
 
 /// Keys in lower case, best first: the index is the level.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Keys {
+pub struct Keys {
     keys: Vec<Vec<u8>>,
     /// Whether a line that starts with this octet may have one of the keys.
     starts: [bool; 256],
@@ -13,7 +13,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// From the best to the last. A key that no line can have keeps its level and matches nothing.
-    pub(super) fn new(keys: impl IntoIterator<Item = Vec<u8>>) -> Keys {
+    pub fn new(keys: impl IntoIterator<Item = Vec<u8>>) -> Keys {
         let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| key.to_ascii_lowercase()).collect();
         let mut starts = [false; 256];
         for key in &keys {
@@ -28,7 +28,7 @@ impl Keys {
     }
 
     /// The levels and their keys, best first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.keys.iter().map(Vec::as_slice).enumerate().filter(|(_, key)| is_key(key))
     }
 
@@ -49,7 +49,7 @@ impl Keys {
 }
 
 /// Splits a line into key and value; none for lines that have no key.
-pub(super) fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     if line.first() == Some(&b'#') {
         return None;
     }
@@ -93,6 +93,13 @@ pub(super) fn of_sender_domain(sender: &[u8]) -> Vec<Vec<u8>> {
     domain(sender).map_or_else(Vec::new, |domain| whole_and_suffixes(domain, b"."))
 }
 
+/// A domain and those above it, down to one label.
+pub fn and_those_above(domain: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let dots = domain.iter().enumerate().filter(|(_, octet)| **octet == b'.');
+    let starts = std::iter::once(0).chain(dots.map(|(at, _)| at.saturating_add(1)));
+    starts.filter_map(|start| domain.get(start..))
+}
+
 /// What follows the last `@`.
 pub(super) fn domain(address: &[u8]) -> Option<&[u8]> {
     let at = address.iter().rposition(|&octet| octet == b'@')?;
@@ -126,6 +133,7 @@ mod tests {
         assert_eq!(text(of_sender_domain(b"x@y@a.b.test")), ["a.b.test", ".b.test", ".test"]);
         assert_eq!(text(of_sender_domain(b"postmaster")), [""; 0]);
         assert_eq!(text(of_sender_domain(b"a@")), [""; 0]);
+        assert_eq!(and_those_above(b"a.b.test").collect::<Vec<_>>(), [&b"a.b.test"[..], b"b.test", b"test"]);
     }
 
     #[test]

@@ -23,11 +23,11 @@ pub(super) struct Entry {
     pub(super) value: Zeroizing<Vec<u8>>,
 }
 
-/// A line longer than this is malformed.
-const LONGEST_LINE: usize = 64 * 1024;
+/// A line of so many octets is too long.
+pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// A line as it comes.
-pub(super) enum Line<'a> {
+pub enum Line<'a> {
     /// The whole line, without its line feed.
     Whole(&'a [u8]),
     /// The start of a line that is too long.
@@ -73,7 +73,7 @@ pub(super) fn too_long(name: &'static str, line: u64) -> ControlError {
 
 /// Calls `visit` with the number and content of every line, the last one too when it has no line feed. What was read
 /// is wiped.
-pub(super) fn each(
+pub fn each(
     mut file: impl Read,
     mut visit: impl FnMut(u64, Line<'_>) -> Result<(), ControlError>,
 ) -> Result<(), ControlError> {

@@ -9,8 +9,8 @@ pub mod authsenders;
 pub mod domaincerts;
 pub mod domainips;
 pub mod indexed;
-mod keys;
-mod lines;
+pub mod keys;
+pub mod lines;
 pub mod local_address;
 pub mod names;
 pub mod routes;
@@ -35,6 +35,9 @@ pub const HOME: &str = match option_env!("QMAIL_HOME") {
     Some(home) => home,
     None => "/var/qmail",
 };
+
+/// No value of a one-value file is longer, in octets.
+pub const LONGEST_VALUE: u64 = 4096;
 
 /// Why the control files cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl ControlDirectory {
 
     /// The file `name`, or none when there is no such file. Only regular files are read: a fifo in its
     /// place would hold every delivery up.
-    fn file(&self, name: &str) -> Result<Option<File>, ControlError> {
+    pub fn file(&self, name: &str) -> Result<Option<File>, ControlError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = match openat(&self.0, name, flags, Mode::empty()) {
             Ok(file) => file,
@@ -134,16 +137,15 @@ impl ControlDirectory {
 
     /// The value of a one-value file: its first line without trailing blanks. None when there is no such
     /// file or the line is blank.
-    fn value(&self, name: &str) -> Result<Option<Vec<u8>>, ControlError> {
-        /// No value of a control file is longer.
-        const LONGEST: u64 = 4096;
+    pub fn value(&self, name: &str) -> Result<Option<Vec<u8>>, ControlError> {
         let Some(file) = self.file(name)? else {
             return Ok(None);
         };
         let mut line = Vec::new();
         // One octet more than the longest value tells "longest" from "longer".
-        BufReader::with_capacity(512, file.take(LONGEST.saturating_add(1))).read_until(b'\n', &mut line)?;
-        if u64::try_from(line.len()).is_ok_and(|length| length > LONGEST) {
+        BufReader::with_capacity(512, file.take(LONGEST_VALUE.saturating_add(1)))
+            .read_until(b'\n', &mut line)?;
+        if u64::try_from(line.len()).is_ok_and(|length| length > LONGEST_VALUE) {
             return Err(ControlError::Unreadable);
         }
         let value = without_trailing_blanks(&line);
@@ -154,13 +156,14 @@ impl ControlDirectory {
 /// Whether an index is no older than its text, by the time of the content and by that of the file: a text that is
 /// renamed into place or restored with an old time of its own is a changed text. In the same tick of the kernel's clock
 /// it is not known which came first, and then the text counts.
-fn is_no_older(index: &Metadata, text: &Metadata) -> bool {
+pub fn is_no_older(index: &Metadata, text: &Metadata) -> bool {
     let content = |file: &Metadata| (file.mtime(), file.mtime_nsec());
     let change = |file: &Metadata| (file.ctime(), file.ctime_nsec());
     content(index) >= content(text) && change(index) > change(text)
 }
 
-fn without_trailing_blanks(line: &[u8]) -> &[u8] {
+/// A line as its reader takes it: without blanks, carriage returns and line feeds at its end.
+pub fn without_trailing_blanks(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|octet| !matches!(octet, b' ' | b'\t' | b'\r' | b'\n'));
     end.and_then(|end| line.get(..=end)).unwrap_or_default()
 }

@@ -7,7 +7,6 @@
 use zeroize::Zeroizing;
 
 use super::ControlError;
-use super::lines::Entry;
 use super::local_address::LocalAddress;
 use crate::host::Host;
 use crate::plan::{Relay, TlsStart};
@@ -71,9 +70,8 @@ pub(super) enum LocalField {
 }
 
 /// Reads the value of a line.
-pub(super) fn parse(file: &'static str, entry: &Entry, local: LocalField) -> Result<Route, ControlError> {
-    let origin = Origin { file, line: entry.line };
-    let (target, rest) = cut(&entry.value, b'|');
+pub(super) fn parse(origin: Origin, value: &[u8], local: LocalField) -> Result<Route, ControlError> {
+    let (target, rest) = cut(value, b'|');
     let (relay, port) = split_target(target);
     let (tls_start, port) = match port {
         None => (TlsStart::StartTls, None),
@@ -97,7 +95,7 @@ pub(super) fn parse(file: &'static str, entry: &Entry, local: LocalField) -> Res
 }
 
 /// `[s]port`: `s` alone means 465.
-pub(super) fn parse_port(text: &[u8]) -> Option<(TlsStart, Option<u16>)> {
+pub fn parse_port(text: &[u8]) -> Option<(TlsStart, Option<u16>)> {
     match text.strip_prefix(b"s") {
         Some(b"") => Some((TlsStart::Implicit, Some(465))),
         Some(digits) => Some((TlsStart::Implicit, Some(port_number(digits)?))),
@@ -135,7 +133,7 @@ fn fields(rest: &[u8], local: LocalField) -> Option<(Option<Credentials>, Option
 }
 
 /// What is before and after the first `separator`.
-fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+pub fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|&octet| octet == separator) {
         Some(at) => {
             let (before, after) = text.split_at(at);
@@ -172,8 +170,7 @@ mod tests {
     use super::*;
 
     fn route(value: &str, local: LocalField) -> Result<Route, ControlError> {
-        let value = Zeroizing::new(value.as_bytes().to_vec());
-        parse("smtproutes", &Entry { level: 0, line: 7, value }, local)
+        parse(Origin { file: "smtproutes", line: 7 }, value.as_bytes(), local)
     }
 
     #[test]

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::keys::{self, Keys};
-use super::routes::{self, LocalField, Route};
+use super::lines::Entry;
+use super::routes::{self, LocalField, Origin, Route};
 use super::{ControlDirectory, ControlError};
 use crate::args::Invocation;
 
@@ -30,29 +31,40 @@ impl Protocol {
     }
 }
 
+/// The files in the order in which they count at one level.
+pub const IN_ORDER: [(Protocol, &str); 2] = [(Protocol::Qmtp, QMTPROUTES), (Protocol::Smtp, SMTPROUTES)];
+
 /// The route for this delivery, when there is one. The level of the key decides, `!@` for bounces being the
 /// best; at the same level `qmtproutes` comes first.
 pub fn look_up(
     control: &ControlDirectory,
     invocation: &Invocation,
 ) -> Result<Option<(Protocol, Route)>, ControlError> {
-    let keys = keys(invocation);
-    let qmtp = control.find(QMTPROUTES, &keys, |_| true)?;
-    let smtp = control.find(SMTPROUTES, &keys, |_| true)?;
-    let (protocol, file, entry) = match (qmtp, smtp) {
-        (Some(qmtp), Some(smtp)) if smtp.level < qmtp.level => (Protocol::Smtp, SMTPROUTES, smtp),
-        (Some(qmtp), _) => (Protocol::Qmtp, QMTPROUTES, qmtp),
-        (None, Some(smtp)) => (Protocol::Smtp, SMTPROUTES, smtp),
-        (None, None) => return Ok(None),
+    let keys = keys_for(invocation);
+    let mut best: Option<(Protocol, &'static str, Entry)> = None;
+    for (protocol, file) in IN_ORDER {
+        if let Some(entry) = control.find(file, &keys, |_| true)?
+            && best.as_ref().is_none_or(|(_, _, best)| entry.level < best.level)
+        {
+            best = Some((protocol, file, entry));
+        }
+    }
+    let Some((protocol, file, entry)) = best else {
+        return Ok(None);
     };
-    Ok(Some((protocol, routes::parse(file, &entry, LocalField::Allowed)?)))
+    Ok(Some((protocol, parse(Origin { file, line: entry.line }, &entry.value)?)))
 }
 
 /// `!@` for bounces, the whole host, each suffix that starts at a dot, the empty key.
-fn keys(invocation: &Invocation) -> Keys {
+pub fn keys_for(invocation: &Invocation) -> Keys {
     let bounce = invocation.sender.is_null().then(|| b"!@".to_vec());
     let host = keys::of_host(&invocation.host_argument, &invocation.host);
     Keys::new(bounce.into_iter().chain(host).chain([Vec::new()]))
+}
+
+/// Reads the value of a line of either file.
+pub fn parse(origin: Origin, value: &[u8]) -> Result<Route, ControlError> {
+    routes::parse(origin, value, LocalField::Allowed)
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ fn seconds(control: &ControlDirectory, file: &str, default: u32) -> Result<Durat
     Ok(Duration::from_secs(u64::from(seconds)))
 }
 
-fn number(text: &[u8]) -> Option<u32> {
+/// A number of seconds, 1 or more.
+pub fn number(text: &[u8]) -> Option<u32> {
     let digits =
         std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()))?;
     digits.parse().ok().filter(|&seconds| seconds > 0)

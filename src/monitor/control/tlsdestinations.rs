@@ -124,7 +124,7 @@ pub fn look_up(
     host: &Host,
     sender: &[u8],
 ) -> Result<TlsRule, ControlError> {
-    let (kinds, keys) = split([specific_keys(destination, host), generic_keys()].concat());
+    let (kinds, keys) = split(keys_for(destination, host));
     match control.find(FILE, &keys, |value| is_for(value, sender))? {
         Some(entry) => parsed(&entry, &kinds),
         None => Ok(TlsRule::default_rule()),
@@ -157,6 +157,11 @@ fn split(keys: Vec<(Kind, Vec<u8>)>) -> (Vec<Kind>, Keys) {
 fn parsed(entry: &Entry, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
     let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
     parse(&entry.value, Origin { file: FILE, line: entry.line }, kind)
+}
+
+/// All keys in the order in which the first match wins.
+pub fn keys_for(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
+    [specific_keys(destination, host), generic_keys()].concat()
 }
 
 /// The keys of one host, in the order in which the first match wins.
@@ -203,25 +208,26 @@ fn generic_keys() -> Vec<(Kind, Vec<u8>)> {
 
 /// (12): whether a line without a fourth field, or for the sender's domain or one above it.
 fn is_for(value: &[u8], sender: &[u8]) -> bool {
-    let Some(bound) = value.splitn(4, |&octet| octet == b'|').nth(3).filter(|bound| !bound.is_empty()) else {
+    let Some(bound) = bound_to(value) else {
         return true;
     };
-    // Malformed: it might be for this sender, and is refused when it is parsed.
-    if HostName::parse(bound).is_err() {
-        return true;
-    }
-    let Some(domain) = keys::domain(sender) else {
-        return false;
-    };
-    match domain.len().checked_sub(bound.len()).and_then(|at| domain.split_at_checked(at)) {
-        Some((above, end)) => end.eq_ignore_ascii_case(bound) && (above.is_empty() || above.ends_with(b".")),
-        None => false,
-    }
+    let mut domains = keys::domain(sender).into_iter().flat_map(keys::and_those_above);
+    domains.any(|domain| domain.eq_ignore_ascii_case(bound))
 }
 
-fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, ControlError> {
-    let bound = value.splitn(4, |&octet| octet == b'|').nth(3).unwrap_or_default();
-    if !bound.is_empty() && HostName::parse(bound).is_err() {
+/// The sender's domain that a line is bound to. One that is malformed might be this sender's, and is refused when it
+/// is parsed: none.
+pub fn bound_to(value: &[u8]) -> Option<&[u8]> {
+    sender_field(value).filter(|bound| HostName::parse(bound).is_ok())
+}
+
+fn sender_field(value: &[u8]) -> Option<&[u8]> {
+    value.splitn(4, |&octet| octet == b'|').nth(3).filter(|bound| !bound.is_empty())
+}
+
+/// Reads the value of a line whose key asks for `kind`.
+pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, ControlError> {
+    if sender_field(value).is_some() && bound_to(value).is_none() {
         return Err(origin.bad("the sender's domain is not a domain"));
     }
     let mut fields: Vec<&[u8]> = value.splitn(4, |&octet| octet == b'|').take(3).collect();

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
@@ -44,9 +44,24 @@ impl Identity {
     /// # Errors
     /// OpenSSL refuses a name, or fails.
     pub fn self_signed(names: &[&str]) -> Result<Self, ErrorStack> {
+        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
+        Identity::self_signed_within(names, &start, &end)
+    }
+
+    /// The same, valid from `start` to `end`.
+    ///
+    /// # Errors
+    /// OpenSSL refuses a name, or fails.
+    pub fn self_signed_within(
+        names: &[&str],
+        start: &Asn1TimeRef,
+        end: &Asn1TimeRef,
+    ) -> Result<Self, ErrorStack> {
         let key = new_key()?;
         let subject = subject(names.first().copied().unwrap_or("localhost"))?;
         let mut builder = prepare(&subject, &subject, &key)?;
+        builder.set_not_before(start)?;
+        builder.set_not_after(end)?;
         add_server_extensions(&mut builder, None, names)?;
         builder.sign(&key, MessageDigest::sha256())?;
         Ok(Self { certificate: builder.build(), key })

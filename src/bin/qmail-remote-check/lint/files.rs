@@ -1,0 +1,115 @@
+//! A control file as a whole: whether it can be read, who else can, and its index.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use qmail_remote::monitor::control::{ControlDirectory, HOME, indexed, is_no_older};
+
+use super::findings::{Listing, Place};
+
+/// Where the control file `name` is.
+pub(super) fn path(name: &str) -> PathBuf {
+    Path::new(HOME).join("control").join(name)
+}
+
+/// A file cannot be used, and that has been said.
+pub(super) struct Said;
+
+/// The control file `name` as a delivery opens it; none when it is missing.
+pub(super) fn open(
+    control: &ControlDirectory,
+    name: &str,
+    listing: &mut Listing<'_>,
+) -> Result<Option<File>, Said> {
+    let place = Place::whole(name);
+    match control.file(name) {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => {
+            if fs::symlink_metadata(path(name)).is_ok() {
+                listing.warning(
+                    place,
+                    "is a link to nothing and counts as missing: remove it, or make its target",
+                );
+            }
+            Ok(None)
+        }
+        Err(_) => {
+            listing.error(place, &reason(&path(name)));
+            Err(Said)
+        }
+    }
+}
+
+/// Why a file cannot be used, in words that follow its name.
+pub(super) fn reason(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => "is a directory: a file is needed".to_owned(),
+        Ok(found) if !found.is_file() => "is not a regular file".to_owned(),
+        Ok(_) => match File::open(path) {
+            Ok(_) => "cannot be read".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        },
+        Err(error) => format!("cannot be read: {error}"),
+    }
+}
+
+/// Whether every user of this machine may read the file.
+pub(super) fn is_world_readable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// A list that holds passwords, or its index, should not be readable for all.
+pub(super) fn check_secrecy(name: &str, listing: &mut Listing<'_>) {
+    for name in [name.to_owned(), format!("{name}.cdb")] {
+        let path = path(&name);
+        if is_world_readable(&path) {
+            let text = format!("holds passwords and every user can read it: chmod o= {}", path.display());
+            listing.error(Place::whole(&name), &text);
+        }
+    }
+}
+
+/// Names in the control directory that are nearly those of our files, and what an interrupted `cdb` left.
+pub(super) fn check_names(ours: &[&str], listing: &mut Listing<'_>) {
+    let entries = fs::read_dir(path("")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    let near = |name: &str| name.to_ascii_lowercase().trim_end_matches('s').to_owned();
+    for name in names {
+        if let Some(meant) = ours.iter().find(|ours| **ours != name && near(ours) == near(&name)) {
+            listing.warning(Place::whole(&name), &format!("is not read: its name would be {meant}"));
+        } else if ours.iter().any(|ours| name.starts_with(&format!("{ours}.cdb.tmp."))) {
+            let text = "is left of an interrupted qmail-remote-check cdb and may hold passwords: remove it";
+            listing.warning(Place::whole(&name), text);
+        }
+    }
+}
+
+/// The index of the list `name`, if there is one.
+pub(super) fn check_index(control: &ControlDirectory, name: &str, listing: &mut Listing<'_>) {
+    let index_name = format!("{name}.cdb");
+    let place = Place::whole(&index_name);
+    let Ok(Some(index)) = open(control, &index_name, listing) else {
+        return;
+    };
+    let text = match control.file(name) {
+        Ok(Some(text)) => text,
+        // Said before, of the text.
+        Err(_) => return,
+        Ok(None) => {
+            let text = format!("is not used without {name} beside it: write {name}, or remove the index");
+            return listing.warning(place, &text);
+        }
+    };
+    if let (Ok(index), Ok(text)) = (index.metadata(), text.metadata())
+        && !is_no_older(&index, &text)
+    {
+        let text = format!("is older than {name} and not used: run qmail-remote-check cdb {name}");
+        return listing.warning(place, &text);
+    }
+    if indexed::check_header(&index).is_err() {
+        listing.error(place, &format!("is damaged: run qmail-remote-check cdb {name}"));
+    }
+}

@@ -1,0 +1,351 @@
+//! `qmail-remote-check lint`: what it finds in `tests/lint/mistakes`, and that it finds nothing in `tests/lint/clean`.
+//!
+//! The files name certificates below `/etc/ssl/`; here these are made in a directory of the test's own.
+#![expect(clippy::expect_used, reason = "test support: a failed step must stop the test with its cause")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use openssl::asn1::Asn1Time;
+use openssl::symm::Cipher;
+use world::certificates::{Files, Identity};
+use world::{Needs, World, in_world};
+
+const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
+
+fn lint(arguments: &[&str]) -> Output {
+    Command::new(TOOL).arg("lint").args(arguments).output().expect("the tool runs")
+}
+
+/// Exit status and findings; the places of this test read as those of the fixtures.
+fn found(world: &World) -> (i32, String) {
+    let output = lint(&[]);
+    assert!(output.stderr.is_empty(), "{}", output.stderr.escape_ascii());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let control = format!("{}/", world.control_directory().display());
+    let scratch = format!("{}/", world.scratch().display());
+    let text = text.replace(&control, "").replace(&scratch, "/etc/ssl/");
+    (output.status.code().expect("status"), text)
+}
+
+/// The findings for these control files, which are all there are.
+fn found_in(world: &World, files: &[(&str, &[u8])]) -> (i32, String) {
+    start_over(world);
+    world.control("me", "me.example.test\n");
+    for (name, text) in files {
+        install(world, name, text);
+    }
+    found(world)
+}
+
+fn start_over(world: &World) {
+    let directory = world.control_directory();
+    fs::remove_dir_all(&directory).expect("removal");
+    fs::create_dir(&directory).expect("control directory");
+}
+
+fn install(world: &World, name: &str, text: &[u8]) {
+    let text = String::from_utf8_lossy(text).into_owned();
+    world.control(name, text.replace("/etc/ssl/", &format!("{}/", world.scratch().display())));
+}
+
+/// Installs the fixture in `tests/lint/NAME`, with a mode for each file.
+fn install_fixture(world: &World, name: &str, mode: fn(&str) -> u32) {
+    start_over(world);
+    for entry in fs::read_dir(fixture(name)).expect("fixture") {
+        let path = entry.expect("entry").path();
+        let file = path.file_name().and_then(|file| file.to_str()).expect("name").to_owned();
+        if file != "expected" {
+            install(world, &file, &fs::read(&path).expect("fixture"));
+            set_mode(&world.control_directory().join(&file), mode(&file));
+        }
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint").join(name)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+}
+
+/// Valid from yesterday on, for so many days.
+fn identity(days: u32) -> Identity {
+    let start = Asn1Time::days_from_now(0).expect("time");
+    let end = Asn1Time::days_from_now(days).expect("time");
+    Identity::self_signed_within(&["client.example"], &start, &end).expect("certificate")
+}
+
+fn written(world: &World, identity: &Identity, name: &str) -> Files {
+    let files = identity.write(&world.scratch(), name).expect("files");
+    set_mode(&files.key, 0o600);
+    files
+}
+
+/// Everything that the fixtures name below `/etc/ssl/`.
+fn furnish(world: &World) {
+    let good = identity(365);
+    let Files { certificate, key } = written(world, &good, "good");
+    let (certificate, key_text) = (fs::read(certificate).expect("PEM"), fs::read(&key).expect("PEM"));
+    set_mode(&world.file("both", [key_text.clone(), certificate.clone()].concat()), 0o600);
+    written(world, &identity(365), "other");
+    let open = written(world, &identity(365), "open");
+    set_mode(&open.key, 0o644);
+    for (name, start, end) in [("expired", 946_684_800, 978_307_200), ("early", 4_070_908_800, 4_102_444_800)]
+    {
+        let [start, end] = [start, end].map(|seconds| Asn1Time::from_unix(seconds).expect("time"));
+        let identity = Identity::self_signed_within(&["client.example"], &start, &end);
+        written(world, &identity.expect("certificate"), name);
+    }
+    world.file("locked.pem", &certificate);
+    let encrypted = good.key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"key-secret");
+    set_mode(&world.file("encrypted.key", encrypted.expect("PEM")), 0o600);
+    for name in ["cacert", "cafile", "partnerca"] {
+        world.file(name, &certificate);
+    }
+    world.file("empty", "");
+    world.file("junk", "-----BEGIN JUNK-----\n");
+    for directory in ["unhashed", "hashed", "certdir"] {
+        fs::create_dir(world.scratch().join(directory)).expect("directory");
+    }
+    world.file("unhashed/ca.pem", &certificate);
+    world.file("hashed/0123abcd.0", &certificate);
+    world.file("certdir/89abcdef.12", &certificate);
+}
+
+#[test]
+fn every_seeded_mistake_is_found_and_nothing_else() {
+    in_world(|world| {
+        furnish(world);
+        install_fixture(world, "mistakes", |file| match file {
+            "smtproutes" | "qmtproutes" => 0o640,
+            _ => 0o644,
+        });
+        let (status, text) = found(world);
+        let expected = fs::read_to_string(fixture("mistakes/expected")).expect("fixture");
+        for (found, expected) in text.lines().zip(expected.lines()) {
+            assert_eq!(found, expected);
+        }
+        assert_eq!(text.lines().count(), expected.lines().count());
+        assert!(text == expected, "line ends differ");
+        assert_eq!(status, 2);
+        assert!(!text.contains("secret"), "a password is shown");
+    });
+}
+
+#[test]
+fn nothing_is_found_in_clean_files_and_in_the_examples_of_the_manual_page() {
+    in_world(|world| {
+        world.require(Needs::Ipv6);
+        furnish(world);
+        for address in ["10.1.1.0/32", "2001::fefe/128"] {
+            let added =
+                world::programs::command("ip").args(["address", "add", address, "dev", "lo"]).status();
+            assert!(added.expect("ip").success(), "{address}");
+        }
+        let mut cases = 0;
+        for entry in fs::read_dir(fixture("clean")).expect("fixtures") {
+            let case = entry.expect("entry").file_name().into_string().expect("name");
+            install_fixture(world, &format!("clean/{case}"), |_| 0o640);
+            assert_eq!(found(world), (0, String::new()), "{case}");
+            cases += 1;
+        }
+        assert_eq!(cases, 7);
+        // Of the generic rules most make others unreachable.
+        for key in ["*", "?", "-", "/", "-*", "+*", "~*", "=*", "/*"] {
+            let rule = format!("{key}:\n");
+            assert_eq!(found_in(world, &[("tlsdestinations", rule.as_bytes())]), (0, String::new()), "{key}");
+        }
+    });
+}
+
+/// Control files, and the findings about them.
+type Row<'a> = (&'a [(&'a str, &'a [u8])], &'a [&'a str]);
+
+#[test]
+fn mistakes_in_the_form_of_files_and_lines_are_found() {
+    let long_value = [b"x".repeat(4097), b"\n".to_vec()].concat();
+    let long_line = [b":".to_vec(), b"x".repeat(65536), b"\na.example:relay;0\n".to_vec()].concat();
+    let long_comment = [b"#".to_vec(), b"x".repeat(70000), b"\n".to_vec()].concat();
+    let rows: &[Row<'_>] = &[
+        (
+            &[("helohost", b"\n")],
+            &["helohost: warning: is empty and counts as missing: write a value, or remove the file"],
+        ),
+        (
+            &[("helohost", b"\n\nhelo.test\n")],
+            &["helohost:1: warning: only the first line counts, and it is blank: write line 3 there"],
+        ),
+        (
+            &[("helohost", b"bad name\n")],
+            &["helohost:1: error: is not a host name: write one such as mail.example.com"],
+        ),
+        (
+            &[("me", b"")],
+            &[
+                "me: warning: is empty and counts as missing: write a value, or remove the file",
+                "me: error: neither me nor helohost has a name, and every delivery is put off: write this machine's name here",
+            ],
+        ),
+        (&[("me", b"bad name\n")], &["me:1: error: is not a host name: write one such as mail.example.com"]),
+        (&[("me", &long_value)], &["me:1: error: the value is longer than 4096 octets"]),
+        (
+            &[("timeoutremote", b"60\n\n70\n")],
+            &["timeoutremote:3: warning: only the first line counts: remove this one"],
+        ),
+        (
+            &[("timeoutremote", b"-1")],
+            &["timeoutremote:1: error: is not a number of seconds from 1 on: write 1200, or remove the file"],
+        ),
+        (
+            &[("smtproutes", &long_line)],
+            &[
+                "smtproutes:1: error: the line is too long: 65535 octets are the most",
+                "smtproutes:2: error: the port is not a number from 1 to 65535: write domain:relay;port|user|password|localip",
+            ],
+        ),
+        (&[("smtproutes", &long_comment)], &[]),
+        (
+            &[("smtproutes", b"#\r\na.example:relay.test\r\nb.example:relay.test\r\n")],
+            &[
+                "smtproutes:1: warning: the line ends in a carriage return, and more may: write the file with plain line feeds",
+            ],
+        ),
+        (
+            &[("smtproutes", b"a.example:relay\0.test\nb\x1b.example:relay.test")],
+            &[
+                "smtproutes:1: error: there is a control octet, 0x00, in the line: remove it",
+                "smtproutes:2: error: there is a control octet, 0x1b, in the line: remove it",
+            ],
+        ),
+        (
+            &[("smtproutes", b"\xef\xbb\xbfa.example:relay.test\n")],
+            &[
+                "smtproutes:1: warning: the key begins with a byte order mark and is never asked for: write the file without",
+            ],
+        ),
+        (
+            &[("smtproute", b""), ("TLSdestinations", b""), ("smtproutes.cdb.tmp.7", b"")],
+            &[
+                "TLSdestinations: warning: is not read: its name would be tlsdestinations",
+                "smtproute: warning: is not read: its name would be smtproutes",
+                "smtproutes.cdb.tmp.7: warning: is left of an interrupted qmail-remote-check cdb and may hold passwords: remove it",
+            ],
+        ),
+        (
+            &[("smtproutes.cdb", b"xx")],
+            &[
+                "smtproutes.cdb: warning: is not used without smtproutes beside it: write smtproutes, or remove the index",
+            ],
+        ),
+    ];
+    in_world(|world| {
+        for (files, findings) in rows {
+            let worst = if findings.iter().any(|finding| finding.contains(": error: ")) { 2 } else { 1 };
+            let status = if findings.is_empty() { 0 } else { worst };
+            let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+            let names: Vec<_> = files.iter().map(|(name, _)| name).collect();
+            assert_eq!(found_in(world, files), (status, text), "{names:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_no_file_and_what_cannot_be_read_is_an_error() {
+    in_world(|world| {
+        found_in(world, &[]);
+        let control = world.control_directory();
+        fs::create_dir(control.join("smtproutes")).expect("directory");
+        fs::create_dir(control.join("helohost")).expect("directory");
+        nix::unistd::mkfifo(&control.join("qmtproutes"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
+        std::os::unix::fs::symlink("domainips", control.join("domainips")).expect("link");
+        std::os::unix::fs::symlink("nothing", control.join("authsenders")).expect("link");
+        let expected = "helohost: error: is a directory: a file is needed\n\
+            authsenders: warning: is a link to nothing and counts as missing: remove it, or make its target\n\
+            domainips: error: cannot be read: Too many levels of symbolic links (os error 40)\n\
+            qmtproutes: error: is not a regular file\n\
+            smtproutes: error: is a directory: a file is needed\n";
+        assert_eq!(found(world), (2, expected.to_owned()));
+        fs::remove_dir_all(&control).expect("removal");
+        let (status, text) = found(world);
+        assert_eq!(
+            (status, text.contains("control: error: cannot be opened: No such file")),
+            (2, true),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn an_index_is_to_be_as_new_and_as_secret_as_its_text() {
+    in_world(|world| {
+        start_over(world);
+        world.control("me", "me.example.test\n");
+        world.control("smtproutes", ":relay.example.com|user|secret\n");
+        let text = world.control_directory().join("smtproutes");
+        set_mode(&text, 0o640);
+        let written = Command::new(TOOL).args(["cdb", "smtproutes"]).status().expect("the tool runs");
+        assert!(written.success());
+        assert_eq!(found(world), (0, String::new()));
+        let index = world.control_directory().join("smtproutes.cdb");
+        set_mode(&index, 0o644);
+        let open =
+            "smtproutes.cdb: error: holds passwords and every user can read it: chmod o= smtproutes.cdb\n";
+        assert_eq!(found(world), (2, open.to_owned()));
+        set_mode(&index, 0o640);
+        fs::File::options().write(true).open(&index).and_then(|file| file.set_len(100)).expect("damage");
+        let damaged = "smtproutes.cdb: error: is damaged: run qmail-remote-check cdb smtproutes\n";
+        assert_eq!(found(world), (2, damaged.to_owned()));
+        world.control("smtproutes", ":relay.example.com\n");
+        let older = "smtproutes.cdb: warning: is older than smtproutes and not used: run qmail-remote-check cdb smtproutes\n";
+        assert_eq!(found(world), (1, older.to_owned()));
+    });
+}
+
+#[test]
+fn a_certificate_that_soon_expires_is_a_warning() {
+    in_world(|world| {
+        for (days, status) in [(13, 1), (15, 0)] {
+            written(world, &identity(days), "soon");
+            let line = b"*:/etc/ssl/soon.pem|/etc/ssl/soon.key\n";
+            let (found, text) = found_in(world, &[("domaincerts", line)]);
+            assert_eq!(found, status, "{text}");
+            assert_eq!(
+                text.starts_with("domaincerts:1: warning: the certificate expires on "),
+                status == 1,
+                "{text}"
+            );
+        }
+    });
+}
+
+#[test]
+fn as_json_findings_are_one_array_and_the_status_is_the_same() {
+    in_world(|world| {
+        let of = |files: &[(&str, &[u8])]| {
+            found_in(world, files);
+            let output = lint(&["--format", "json"]);
+            let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            (output.status.code(), value)
+        };
+        assert_eq!(of(&[]), (Some(0), serde_json::json!([])));
+        let here = world.control_directory().display().to_string();
+        let line = serde_json::json!({
+            "file": format!("{here}/smtproutes"), "line": 1, "severity": "warning",
+            "text": "no look-up asks for the key `a\"b`: write a host, a .suffix, `!@`, or nothing",
+        });
+        let whole = serde_json::json!({
+            "file": format!("{here}/helohost"), "severity": "warning",
+            "text": "is empty and counts as missing: write a value, or remove the file",
+        });
+        assert_eq!(of(&[("smtproutes", b"a\"b:relay.test\n")]), (Some(1), serde_json::json!([line])));
+        assert_eq!(
+            of(&[("helohost", b""), ("smtproutes", b"a\"b:relay.test\n")]),
+            (Some(1), serde_json::json!([whole, line]))
+        );
+        assert_eq!(lint(&["--format", "xml"]).status.code(), Some(64));
+    });
+}
