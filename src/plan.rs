@@ -15,6 +15,8 @@ use crate::tls_policy::TlsPolicy;
 /// One delivery, decided as far as it can be without the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// What all of it is for.
+    pub purpose: Purpose,
     /// Where to connect.
     pub destination: Destination,
     /// The TCP port.
@@ -40,6 +42,15 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Whom to ask for names.
     pub resolvers: Resolvers,
+}
+
+/// What the network child is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To deliver the message.
+    Deliver,
+    /// To go as far as the envelope with every exchanger, and to tell what it sees; there is no message.
+    Probe,
 }
 
 /// How the server is found.

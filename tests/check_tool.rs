@@ -28,7 +28,7 @@ fn an_index_is_used_until_its_text_changes() {
             let explanation = text(&check(&["explain", "example.test", "a@b.test"]));
             explanation.lines().next().expect("a row").to_owned()
         };
-        let by = |line: &str| format!("route        {}/{line}, by SMTP", directory.display());
+        let by = |line: &str| format!("route         {}/{line}, by SMTP", directory.display());
         assert_eq!(route(), by("smtproutes.cdb: 192.0.2.10"));
         world.control("smtproutes", ":192.0.2.12\n");
         assert_eq!(route(), by("smtproutes:1: 192.0.2.12"));

@@ -7,6 +7,7 @@
 
 pub mod child_end;
 pub mod frame;
+pub mod observation;
 pub mod reason;
 pub mod server_reply;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::HostName;
 use crate::tls_policy::{Proof, TlsPolicy};
+use observation::Observation;
 use reason::Reason;
 use server_reply::ReplyText;
 
@@ -98,6 +100,8 @@ pub enum Claim {
     MessageFault(MessageFault),
     /// No exchanger is left to try.
     Exhausted,
+    /// Something for people to read; of a probe only.
+    Observed(Box<Observation>),
 }
 
 /// An address family.

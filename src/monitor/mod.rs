@@ -27,13 +27,13 @@ use sandbox::ReadsFiles;
 
 use child::NetworkEntry;
 use control::ControlDirectory;
-use outcome::Transcript;
+use outcome::{Broken, Seen, Transcript};
 use refusal::{ACCOUNT, Refusal};
 use serve::Sources;
 
 use crate::args::Invocation;
-use crate::plan::Plan;
-use crate::report::Reports;
+use crate::plan::{Plan, Purpose};
+use crate::report::{MessageReport, Reports};
 use crate::startup::Environment;
 
 /// One delivery, from arguments to reports.
@@ -44,16 +44,49 @@ pub fn deliver(
 ) -> Result<Reports, Refusal> {
     let invocation = Invocation::parse(arguments)?;
     let message_octets = message::inspect()?;
-    let host = invocation.host_argument.clone();
-    let sender = invocation.sender_argument.clone();
+    let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
     let plan = planning::plan(invocation, message_octets, environment)?;
+    let mut transcript = Transcript::new(&host, &plan);
+    match carry_out(&plan, sender, &mut transcript, entry)? {
+        Ok(()) => Ok(transcript.conclude()),
+        Err(how) => Ok(transcript.broken(how)),
+    }
+}
+
+/// A delivery that turns back before the envelope: what it saw, and what stopped it. `port` replaces that of the control
+/// files. Sends nothing of any message.
+pub fn probe(
+    arguments: impl IntoIterator<Item = OsString>,
+    port: Option<u16>,
+    environment: &Environment,
+    entry: NetworkEntry,
+) -> Result<(Plan, Vec<Seen>, Option<MessageReport>), Refusal> {
+    let invocation = Invocation::parse(arguments)?;
+    let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
+    let planned = planning::plan(invocation, None, environment)?;
+    let plan = Plan { purpose: Purpose::Probe, port: port.unwrap_or(planned.port), ..planned };
+    let mut transcript = Transcript::new(&host, &plan);
+    let result = carry_out(&plan, sender, &mut transcript, entry)?;
+    let (seen, stopped) = transcript.into_seen();
+    let stopped = match result {
+        Ok(()) => stopped,
+        Err(how) => Some(outcome::child_failed(how)),
+    };
+    Ok((plan, seen, stopped))
+}
+
+/// Forks the child, confines the monitor, and listens until there is a verdict.
+fn carry_out(
+    plan: &Plan,
+    sender: Vec<u8>,
+    transcript: &mut Transcript,
+    entry: NetworkEntry,
+) -> Result<Result<(), Broken>, Refusal> {
     wipe_stack();
     let identity = sandbox::Identity::choose(ACCOUNT)?;
-    let transcript = Transcript::new(&host, &plan);
-    let longest_step = plan.timeouts.longest();
-    let child = child::start(&plan, identity, entry)?;
-    match prepare(&plan, sender, child.pid) {
-        Ok(sources) => Ok(serve::serve(child, transcript, &sources, longest_step)),
+    let child = child::start(plan, identity, entry)?;
+    match prepare(plan, sender, child.pid) {
+        Ok(sources) => Ok(serve::serve(child, transcript, &sources, plan.timeouts.longest())),
         Err(refusal) => {
             child.end();
             Err(refusal)

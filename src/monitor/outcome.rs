@@ -6,13 +6,15 @@
 
 use std::net::IpAddr;
 
+use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
 use crate::host::HostName;
+use crate::ipc::observation::Observation;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::ipc::{
     AnchorQuery, Claim, LookupFailure, Message, MessageFault, Request, Server, Step, TlsFailure,
 };
-use crate::plan::{Destination, LocalAddresses, Plan};
+use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
 
@@ -40,6 +42,26 @@ pub enum Task {
     HandOut(TrustAnchors, AnchorQuery),
 }
 
+/// What a probe saw, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// What the child tells.
+    Observed(Observation),
+    /// An exchanger could not be reached.
+    Unreachable,
+    /// A connection stands.
+    Connected(Server),
+    /// The exchanger's name has this rule of its own.
+    Rule(TlsRule),
+    /// The envelope would go to this server; a report would call it so.
+    Usable(&'static str),
+    /// A message would not go to this server, or not yet.
+    Failed(Text),
+}
+
+/// A probe that has more to tell than all exchangers with all addresses and certificates is none.
+const MOST_SEEN: usize = 10_000;
+
 /// A chain has no more issuers than this, and OpenSSL's own limit is 100 certificates. Enough for one handshake.
 const MOST_ANCHOR_QUERIES: u8 = 64;
 
@@ -64,6 +86,8 @@ pub struct Transcript {
     walk: Walk,
     recipients: Vec<RecipientReport>,
     verdict: Option<MessageReport>,
+    /// Of a probe only.
+    seen: Option<Vec<Seen>>,
 }
 
 /// What the exchangers that were tried had to say.
@@ -97,6 +121,7 @@ impl Transcript {
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
             verdict: None,
+            seen: (plan.purpose == Purpose::Probe).then(Vec::new),
         }
     }
 
@@ -137,10 +162,16 @@ impl Transcript {
         }
     }
 
-    /// Raises the policy for the present connection, and says what holds now.
-    pub fn raise_policy(&mut self, other: Option<TlsPolicy>) -> TlsPolicy {
-        let policy = match other {
-            Some(other) => self.policy.clone().raised_by(other),
+    /// Raises the policy for the present connection by the exchanger's rule, and says what holds now.
+    pub fn raise_policy(&mut self, rule: Option<TlsRule>) -> TlsPolicy {
+        let policy = match rule {
+            Some(rule) => {
+                let raised = self.policy.clone().raised_by(rule.policy());
+                if let Some(seen) = &mut self.seen {
+                    seen.push(Seen::Rule(rule));
+                }
+                raised
+            }
             None => self.policy.clone(),
         };
         self.in_force = Some(policy.clone());
@@ -160,17 +191,20 @@ impl Transcript {
         }
     }
 
+    /// What a probe saw, and what stopped it if no server was tried.
+    pub fn into_seen(self) -> (Vec<Seen>, Option<MessageReport>) {
+        let none_tried = self.server.is_none();
+        (self.seen.unwrap_or_default(), self.verdict.filter(|_| none_tried))
+    }
+
     /// The one report when the child failed us.
     pub fn broken(self, how: Broken) -> Reports {
-        let text = match (self.stage, &self.server) {
-            (Stage::Sent, Some(server)) => connection_died(server.address, true),
-            _ => Text::new(match how {
-                Broken::Died => "The network process ended without a result. (#4.3.0)",
-                Broken::Lied => "The network process broke its protocol and was stopped. (#4.3.0)",
-                Broken::Silent => "The network process was silent for too long and was stopped. (#4.3.0)",
-            }),
-        };
-        MessageReport::Temporary(text).into()
+        match (self.stage, &self.server) {
+            (Stage::Sent, Some(server)) => {
+                MessageReport::Temporary(connection_died(server.address, true)).into()
+            }
+            _ => child_failed(how).into(),
+        }
     }
 
     fn note(&mut self, claim: Claim) -> Result<(), Broken> {
@@ -187,7 +221,9 @@ impl Transcript {
                 let report = self.not_found(failure);
                 self.over(report);
             }
+            Claim::Observed(observation) => self.observed(*observation)?,
             Claim::Unreachable => {
+                self.see(Seen::Unreachable)?;
                 self.walk.all_permanent = false;
                 self.stage = Stage::Walking;
             }
@@ -199,12 +235,13 @@ impl Transcript {
             Claim::Connected(server) => {
                 let awaits_rule = self.exchanger_rules && server.name.is_some();
                 self.in_force = if awaits_rule { None } else { Some(self.policy.clone()) };
+                self.see(Seen::Connected(server.clone()))?;
                 self.server = Some(server);
                 self.tls = None;
                 self.anchor_queries = 0;
                 self.stage = Stage::Greeting;
             }
-            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false),
+            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false)?,
             Claim::Exhausted => {
                 let report = self.exhausted();
                 self.over(report);
@@ -224,12 +261,12 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 let text = self.tls_failed(&failure)?;
-                self.walk_on(text, false);
+                self.walk_on(text, false)?;
             }
             Claim::Replied(step, reply) => self.replied(step, &reply)?,
             Claim::NotSmtp if self.stage == Stage::Greeting => {
                 let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
-                self.walk_on(text, false);
+                self.walk_on(text, false)?;
             }
             Claim::NotSmtp | Claim::Lost => self.lost()?,
             Claim::EndOfData => self.stage = Stage::Sent,
@@ -248,7 +285,7 @@ impl Transcript {
                 self.walk_on(
                     said(format!("Connected to {address} but greeting failed.")),
                     is_permanent(reply),
-                );
+                )?;
             }
             Step::Ehlo | Step::Helo if code == 250 => self.stage = Stage::Session,
             Step::Ehlo if is_permanent(reply) => self.stage = Stage::HelloAgain,
@@ -256,7 +293,7 @@ impl Transcript {
                 self.walk_on(
                     said(format!("Connected to {address} but my name was rejected.")),
                     is_permanent(reply),
-                );
+                )?;
             }
             // Nobody was to be told the sender before TLS was what the policy wants.
             Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
@@ -303,7 +340,7 @@ impl Transcript {
         match self.stage {
             // Nothing of the message is underway: another exchanger may do better.
             Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
-                self.walk_on(connection_died(address, false), false);
+                self.walk_on(connection_died(address, false), false)?;
             }
             Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
             Stage::Recipients | Stage::Data | Stage::Body => {
@@ -362,11 +399,38 @@ impl Transcript {
         self.in_force.as_ref().is_some_and(|policy| policy.allows(tls))
     }
 
+    fn observed(&mut self, observation: Observation) -> Result<(), Broken> {
+        if self.seen.is_none() {
+            return Err(Broken::Lied);
+        }
+        if observation != Observation::Ready {
+            return self.see(Seen::Observed(observation));
+        }
+        if self.stage != Stage::Session || !self.allows(self.tls) {
+            return Err(Broken::Lied);
+        }
+        self.stage = Stage::Walking;
+        self.see(Seen::Usable(tls_texts::accepted(self.tls)))
+    }
+
+    fn see(&mut self, seen: Seen) -> Result<(), Broken> {
+        match &mut self.seen {
+            Some(all) if all.len() >= MOST_SEEN => Err(Broken::Lied),
+            Some(all) => {
+                all.push(seen);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The current exchanger is done with; the next one may be tried.
-    fn walk_on(&mut self, failure: Text, permanent: bool) {
+    fn walk_on(&mut self, failure: Text, permanent: bool) -> Result<(), Broken> {
+        self.see(Seen::Failed(failure.clone()))?;
         self.walk.all_permanent &= permanent;
         self.walk.last_failure = Some(failure);
         self.stage = Stage::Walking;
+        Ok(())
     }
 
     /// A refusal that no other exchanger would change: 5xx bounces, anything else is tried again.
@@ -386,6 +450,15 @@ impl Transcript {
     fn address(&self) -> Result<IpAddr, Broken> {
         self.server.as_ref().map(|server| server.address).ok_or(Broken::Lied)
     }
+}
+
+/// The report when the child failed us, and nothing of a message can be anywhere.
+pub fn child_failed(how: Broken) -> MessageReport {
+    MessageReport::Temporary(Text::new(match how {
+        Broken::Died => "The network process ended without a result. (#4.3.0)",
+        Broken::Lied => "The network process broke its protocol and was stopped. (#4.3.0)",
+        Broken::Silent => "The network process was silent for too long and was stopped. (#4.3.0)",
+    }))
 }
 
 fn is_permanent(reply: &ReplyText) -> bool {

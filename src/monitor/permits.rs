@@ -65,6 +65,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::TlsaUnknown(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::CannotBind(_) | Claim::NoSocket), Resolving | Walking),
     permit!(Message::Claim(Claim::Exhausted), Walking),
+    permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session),
     permit!(Message::Request(Request::TlsPolicy), Greeting),
     permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session),
     permit!(Message::Claim(Claim::Replied(Step::Greeting, _)), Greeting),

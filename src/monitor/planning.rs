@@ -16,7 +16,7 @@ use super::selection::{Selection, select};
 use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::host::Host;
-use crate::plan::{Destination, LocalAddresses, Plan};
+use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
 use crate::startup::Environment;
 
 /// The port that means QMTPS, whatever leads to it.
@@ -48,6 +48,7 @@ pub fn plan(
     let exchanger_rules =
         matches!(destination, Destination::Exchangers(..)) && tlsdestinations::exists(&control)?;
     Ok(Plan {
+        purpose: Purpose::Deliver,
         destination,
         port,
         tls_start,

@@ -8,15 +8,14 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::child::Child;
-use super::control::{ControlDirectory, ControlError, tlsdestinations};
+use super::control::tlsdestinations::{self, TlsRule};
+use super::control::{ControlDirectory, ControlError};
 use super::outcome::{Broken, Task, Transcript};
 use super::refusal::Refusal;
 use super::trust_store;
 use crate::host::HostName;
 use crate::ipc::frame::{self, Decoder};
 use crate::ipc::{Message, Reply};
-use crate::report::Reports;
-use crate::tls_policy::TlsPolicy;
 
 /// How much longer than its longest step the child may be silent.
 const GRACE: Duration = Duration::from_secs(15);
@@ -34,9 +33,13 @@ pub struct Sources {
 
 /// Listens to the child, then ends and reaps it, whatever happened. `longest_step` is the longest
 /// timeout in force.
-pub fn serve(child: Child, mut transcript: Transcript, sources: &Sources, longest_step: Duration) -> Reports {
-    let patience = longest_step.saturating_add(GRACE);
-    let result = listen(&child, &mut transcript, sources, patience);
+pub fn serve(
+    child: Child,
+    transcript: &mut Transcript,
+    sources: &Sources,
+    longest_step: Duration,
+) -> Result<(), Broken> {
+    let result = listen(&child, transcript, sources, longest_step.saturating_add(GRACE));
     if result.is_ok() {
         let deadline = Instant::now().checked_add(FAREWELL);
         while wait_for(&child, deadline)
@@ -44,10 +47,7 @@ pub fn serve(child: Child, mut transcript: Transcript, sources: &Sources, longes
         {}
     }
     child.end();
-    match result {
-        Ok(()) => transcript.conclude(),
-        Err(how) => transcript.broken(how),
-    }
+    result
 }
 
 fn listen(
@@ -86,8 +86,8 @@ fn listen(
 fn perform(task: Task, transcript: &mut Transcript, sources: &Sources) -> Vec<Reply> {
     let result = match task {
         Task::Begin => Ok(vec![Reply::Begin]),
-        Task::RaisePolicy(exchanger) => exchanger_policy(sources, &exchanger)
-            .map(|policy| vec![Reply::TlsPolicy(transcript.raise_policy(policy))])
+        Task::RaisePolicy(exchanger) => exchanger_rule(sources, &exchanger)
+            .map(|rule| vec![Reply::TlsPolicy(transcript.raise_policy(rule))])
             .map_err(Refusal::from),
         Task::HandOut(anchors, query) => {
             trust_store::read(&anchors, query).map(|pem| in_pieces(&pem)).map_err(Refusal::from)
@@ -99,10 +99,11 @@ fn perform(task: Task, transcript: &mut Transcript, sources: &Sources) -> Vec<Re
     })
 }
 
-fn exchanger_policy(sources: &Sources, exchanger: &HostName) -> Result<Option<TlsPolicy>, ControlError> {
-    let Some(control) = &sources.control else { return Ok(None) };
-    let rule = tlsdestinations::look_up_exchanger(control, exchanger, &sources.sender)?;
-    Ok(rule.map(|rule| rule.policy()))
+fn exchanger_rule(sources: &Sources, exchanger: &HostName) -> Result<Option<TlsRule>, ControlError> {
+    match &sources.control {
+        Some(control) => tlsdestinations::look_up_exchanger(control, exchanger, &sources.sender),
+        None => Ok(None),
+    }
 }
 
 fn in_pieces(pem: &[u8]) -> Vec<Reply> {

@@ -10,8 +10,12 @@ use crate::host::HostName;
 /// What is known about one exchanger's TLSA records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Dane {
-    /// They demand nothing: TLS goes by the rule of `tlsdestinations`.
-    Rule,
+    /// The rule of `tlsdestinations` does not have them asked for; or there is no name that they could stand under.
+    NotAsked,
+    /// Name or addresses are not secure: nothing is asked, and TLS goes by the rule.
+    Insecure,
+    /// There are none, or none that are secure: TLS goes by the rule.
+    Absent,
     /// There are records, secure and usable: TLS, and one of them must match.
     Match {
         /// The name they stand under.
@@ -69,7 +73,7 @@ pub(super) fn asks(name: NameStatus, address: AddressStatus) -> bool {
 /// What follows from the answer.
 pub(super) fn decide(tlsa: TlsaAnswer) -> Dane {
     match tlsa {
-        TlsaAnswer::Absent => Dane::Rule,
+        TlsaAnswer::Absent => Dane::Absent,
         TlsaAnswer::Failed => Dane::Unknown,
         TlsaAnswer::Secure(base, records) => {
             let usable: Vec<_> = records.into_iter().filter(is_usable).take(MOST_RECORDS).collect();
@@ -100,7 +104,7 @@ pub(super) async fn of_exchanger<T>(
 ) -> Dane {
     let (address, canonical) = address_status(resolver, exchanger, name, addresses).await;
     if !asks(name, address) {
-        return Dane::Rule;
+        return Dane::Insecure;
     }
     // RFC 7671 section 7: the end of the chain of aliases first, when all of it is secure.
     if let Some(canonical) = canonical {
@@ -225,7 +229,7 @@ mod tests {
 
     #[test]
     fn denial_leaves_the_rule() {
-        assert_eq!(decide(TlsaAnswer::Absent), Dane::Rule);
+        assert_eq!(decide(TlsaAnswer::Absent), Dane::Absent);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
 use crate::host::HostName;
+use crate::ipc::observation::ResolverSeen;
 use crate::plan::Resolvers;
 
 /// Data that DNSSEC vouches for, or not.
@@ -154,6 +155,18 @@ impl Resolver {
             _ => None,
         })
         .await
+    }
+
+    /// Whether the answer for the root's SOA record comes with the AD bit, be it believed or not.
+    pub(super) async fn validates(&self) -> ResolverSeen {
+        let asking = Resolver { servers: self.servers.clone(), trust_ad: true };
+        match asking.look_up("", RecordType::SOA, |_| Some(())).await {
+            Lookup::Found(Answer::Secure(_), _) => ResolverSeen::Validates,
+            Lookup::Found(Answer::Insecure(_), _) | Lookup::NoData | Lookup::NoName => {
+                ResolverSeen::DoesNotValidate
+            }
+            Lookup::Failed => ResolverSeen::Silent,
+        }
     }
 
     async fn look_up<T>(

@@ -12,6 +12,7 @@ use super::dane::{self, Dane, NameStatus};
 use super::dns::{Answer, Lookup, Mx, Resolver};
 use crate::host::{Host, HostName};
 use crate::ipc::LookupFailure;
+use crate::ipc::observation::ResolverSeen;
 use crate::plan::{Destination, OwnAddresses, Plan, Relay};
 
 /// A server to try.
@@ -54,7 +55,7 @@ pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
 
 /// An address has no TLSA records.
 fn at(address: IpAddr) -> Exchanger {
-    Exchanger { name: None, addresses: vec![address], status: NameStatus::Secure, dane: Dane::Rule }
+    Exchanger { name: None, addresses: vec![address], status: NameStatus::Secure, dane: Dane::NotAsked }
 }
 
 /// The port to ask TLSA records for; none when the rule asks for none.
@@ -74,14 +75,21 @@ fn look_up(
     plan: &Plan,
     lookups: impl AsyncFnOnce(&Resolver) -> Result<Vec<Exchanger>, LookupFailure>,
 ) -> Result<Vec<Exchanger>, LookupFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    let runtime = runtime.map_err(|_| LookupFailure::Temporary)?;
-    let within_deadline = async {
-        let resolver = Resolver::new(&plan.resolvers).ok_or(LookupFailure::Temporary)?;
-        let result = tokio::time::timeout(plan.timeouts.dns, lookups(&resolver)).await;
-        result.unwrap_or(Err(LookupFailure::Temporary))
-    };
-    runtime.block_on(within_deadline)
+    within_deadline(plan, lookups).unwrap_or(Err(LookupFailure::Temporary))
+}
+
+/// None: the deadline has passed, or the system has no means for look-ups.
+fn within_deadline<T>(plan: &Plan, lookups: impl AsyncFnOnce(&Resolver) -> T) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().ok()?;
+    runtime.block_on(async {
+        let resolver = Resolver::new(&plan.resolvers)?;
+        tokio::time::timeout(plan.timeouts.dns, lookups(&resolver)).await.ok()
+    })
+}
+
+/// Asks the resolvers whether they validate; none when the deadline has passed.
+pub(super) fn ask_for_validation(plan: &Plan) -> Option<ResolverSeen> {
+    within_deadline(plan, async |resolver| resolver.validates().await)
 }
 
 async fn of_domain(
@@ -196,7 +204,7 @@ async fn candidate(
     }
     let dane = match tlsa_port {
         Some(port) => dane::of_exchanger(&resolver, &name, status, [&v6, &v4], port).await,
-        None => Dane::Rule,
+        None => Dane::NotAsked,
     };
     Some(Exchanger { name: Some(name), addresses: interleave(addresses), status, dane })
 }

@@ -9,6 +9,7 @@ mod connect;
 mod dane;
 mod dns;
 mod exchangers;
+mod probe;
 mod smtp;
 mod tls;
 
@@ -16,7 +17,7 @@ use sandbox::ChildProfile;
 
 use crate::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
 use crate::ipc::{Claim, ConfinementStep};
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::sys;
 
 /// The exit status of a child that could not close what it inherited. Nobody reads it.
@@ -44,8 +45,17 @@ pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
 }
 
 fn deliver(plan: &Plan, monitor: &mut ChildEnd) {
+    let is_probe = plan.purpose == Purpose::Probe;
+    if is_probe {
+        probe::resolver(plan, monitor);
+    }
     match exchangers::find(plan) {
-        Ok(exchangers) => smtp::walk::walk(plan, exchangers, monitor),
+        Ok(exchangers) => {
+            if is_probe {
+                probe::exchangers(&exchangers, monitor);
+            }
+            smtp::walk::walk(plan, exchangers, monitor);
+        }
         Err(failure) => monitor.claim(Claim::NotFound(failure)),
     }
 }

@@ -13,7 +13,7 @@ use qmail_remote::monitor::planning;
 use qmail_remote::monitor::refusal::Refusal;
 use qmail_remote::monitor::selection::{self, Decided, Selection};
 use qmail_remote::plan::{Destination, Plan, TlsStart};
-use qmail_remote::report::{MessageReport, Reports};
+use qmail_remote::report::MessageReport;
 use qmail_remote::startup::Environment;
 use qmail_remote::tls_policy::TrustAnchors;
 
@@ -86,7 +86,8 @@ fn of_selection(selection: &Selection) -> String {
     text
 }
 
-fn of_rule(rule: &TlsRule) -> String {
+/// A rule of `tlsdestinations` in words, without its line.
+pub(crate) fn of_rule(rule: &TlsRule) -> String {
     let mut text = match rule.kind {
         Kind::Optional => "when offered",
         Kind::OptionalOrClear => "when offered, in clear when its handshake fails",
@@ -130,20 +131,31 @@ fn of_plan(plan: &Plan) -> String {
 }
 
 fn refused(refusal: &Refusal) -> String {
-    let letter = match refusal.report() {
-        MessageReport::Permanent(_) => "bounced",
-        MessageReport::Temporary(_) | MessageReport::Success(_) => "put off",
+    row("verdict", verdict(&refusal.report()))
+}
+
+/// What becomes of a message with this report.
+pub(crate) fn verdict(report: &MessageReport) -> String {
+    let (becomes, text) = match report {
+        MessageReport::Permanent(text) => ("bounced", text),
+        MessageReport::Temporary(text) => ("put off", text),
+        MessageReport::Success(text) => ("sent", text),
     };
-    let report = Reports::from(refusal.report()).encode();
-    let said = String::from_utf8_lossy(&report);
-    row("verdict", format!("{letter}: {}", said.trim_end_matches(['\0', '\n']).get(1..).unwrap_or_default()))
+    format!("{becomes}: {}", text.as_str().trim_end())
 }
 
 /// What is so, after the line that makes it so.
 fn by(origin: Option<Origin>, what: impl std::fmt::Display) -> String {
     match origin {
         None => format!("no line: {what}"),
-        Some(Origin { file, line: 0 }) => format!("{HOME}/control/{file}.cdb: {what}"),
-        Some(Origin { file, line }) => format!("{HOME}/control/{file}:{line}: {what}"),
+        Some(origin) => format!("{}: {what}", at(origin)),
+    }
+}
+
+/// Where a line stands.
+pub(crate) fn at(origin: Origin) -> String {
+    match origin {
+        Origin { file, line: 0 } => format!("{HOME}/control/{file}.cdb"),
+        Origin { file, line } => format!("{HOME}/control/{file}:{line}"),
     }
 }

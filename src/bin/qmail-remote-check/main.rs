@@ -1,11 +1,12 @@
-//! `qmail-remote-check`: says what a delivery would do and why, and prepares what it reads. Run by people; touches
-//! no network.
+//! `qmail-remote-check`: says what a delivery would do and why, and prepares what it reads. Run by people; only `probe`
+//! touches the network, through the network child of a delivery.
 #![forbid(unsafe_code)]
 
 mod explain;
 mod index;
 mod kernel;
 mod lint;
+mod probe;
 
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
@@ -49,6 +50,21 @@ enum Verb {
         #[arg(value_parser = index::LISTS)]
         name: String,
     },
+    /// Goes as far as the envelope with every exchanger, sends no mail, and shows what it meets: DNSSEC, TLSA records,
+    /// certificates, and whether a message would go there.
+    Probe {
+        /// The recipient's domain, or an address in brackets.
+        host: OsString,
+        /// The envelope sender; some rules are for certain senders.
+        #[arg(long, default_value = "")]
+        sender: OsString,
+        /// The port, instead of that of the control files.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = lint::Format::Text)]
+        format: lint::Format,
+    },
     /// Says what this kernel offers for confinement, and whom the network process would run as.
     Sandbox,
 }
@@ -68,10 +84,15 @@ fn main() -> ExitCode {
     let findings = match arguments.verb {
         Verb::Explain { host, sender, recipient } => explain::explain(host, sender, recipient),
         Verb::Lint { format } => return lint(format),
+        Verb::Probe { host, sender, port, format } => {
+            let findings = probe::probe(host, sender, port, format);
+            print(&findings.text);
+            sandbox::leave(if findings.well { 0 } else { 1 })
+        }
         Verb::Cdb { name } => index::write(&name),
         Verb::Sandbox => kernel::describe(),
     };
-    let _ = std::io::stdout().write_all(findings.text.as_bytes());
+    print(&findings.text);
     if findings.well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -86,6 +107,11 @@ fn lint(format: lint::Format) -> ExitCode {
     }
 }
 
+fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// What a verb has to say.
 struct Findings {
     text: String,
@@ -95,5 +121,5 @@ struct Findings {
 
 /// A line of two columns.
 fn row(what: &str, is: impl std::fmt::Display) -> String {
-    format!("{what:<12} {is}\n")
+    format!("{what:<13} {is}\n")
 }

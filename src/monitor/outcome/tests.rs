@@ -8,13 +8,14 @@ use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
 use crate::ipc::reason::Reason;
 use crate::ipc::{ConfinementStep, Family, Request};
-use crate::plan::{OwnAddresses, Relay, Resolvers, Timeouts, TlsStart};
+use crate::plan::{OwnAddresses, Purpose, Relay, Resolvers, Timeouts, TlsStart};
 
 fn plan(recipients: usize) -> Plan {
     let domain = HostName::parse(b"example.test").unwrap();
     let recipient = Path::forward(b"bob@example.test").unwrap();
     let second = Duration::from_secs(1);
     Plan {
+        purpose: Purpose::Deliver,
         destination: Destination::Exchangers(domain, OwnAddresses::default()),
         port: 25,
         tls_start: TlsStart::StartTls,

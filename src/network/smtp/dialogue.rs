@@ -13,6 +13,7 @@ use crate::ipc::reason::Reason;
 use crate::ipc::server_reply::ReplyClass;
 use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::{Channel, Deadline, Socket};
+use crate::network::probe;
 use crate::network::tls::{Peer, client};
 use crate::plan::{Plan, TlsStart};
 use crate::tls_policy::{Need, Proof};
@@ -80,6 +81,10 @@ impl Dialogue<'_> {
         }
         if this.tls.is_none() && this.peer.needs_tls() {
             this.monitor.claim(Claim::TlsFailed(TlsFailure::NotOffered));
+            return Ok(this.quit(Next::Exchanger));
+        }
+        if this.peer.is_probed {
+            probe::ready(this.monitor);
             return Ok(this.quit(Next::Exchanger));
         }
         this.transaction()

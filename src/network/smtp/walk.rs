@@ -8,7 +8,7 @@ use crate::network::connect::{NoConnection, connect_any};
 use crate::network::dane::Dane;
 use crate::network::exchangers::Exchanger;
 use crate::network::tls::Peer;
-use crate::plan::{Destination, Plan};
+use crate::plan::{Destination, Plan, Purpose};
 
 /// Whether a verdict has been claimed.
 enum Verdict {
@@ -66,7 +66,14 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
             true => monitor.ask_for_policy(),
             false => plan.tls.clone(),
         };
-        let peer = Peer { server: &server, domain, status, policy: &policy, dane: &dane };
+        let peer = Peer {
+            server: &server,
+            domain,
+            status,
+            policy: &policy,
+            dane: &dane,
+            is_probed: plan.purpose == Purpose::Probe,
+        };
         match dialogue::speak(plan, peer, start_tls, stream, monitor) {
             Next::Verdict => return Verdict::Claimed,
             Next::Exchanger => {

@@ -17,6 +17,7 @@ use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
 use crate::network::channel::{Socket, want_of};
 use crate::network::dane::Dane;
+use crate::network::probe;
 use crate::tls_policy::{CertificateNeed, Proof};
 
 /// What is offered to a server that needs no certificate: all that encrypts. OpenSSL's default has no anonymous suite.
@@ -41,6 +42,9 @@ pub(in crate::network) fn handshake(
             Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
         }
     };
+    if peer.is_probed {
+        probe::session(stream.ssl(), dane::matched(stream.ssl(), armed), monitor);
+    }
     let proof = proof::prove(stream.ssl(), peer, armed, monitor)?;
     Ok((stream, proof))
 }
@@ -50,13 +54,17 @@ fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
     let mut session = Ssl::new(&context).map_err(|_| TlsFailure::Session)?;
     let armed = match peer.dane {
         Dane::Match { base, records } => dane::arm(&mut session, base, peer.domain, records)?,
-        Dane::Rule | Dane::Encrypt | Dane::Unknown => {
+        Dane::NotAsked | Dane::Insecure | Dane::Absent | Dane::Encrypt | Dane::Unknown => {
             if let Some(name) = &peer.server.name {
                 session.set_hostname(name.as_str()).map_err(|_| TlsFailure::Session)?;
             }
             Armed::No
         }
     };
+    // A probe shows the certificate that does not match: nothing is sent that it would have to protect.
+    if armed == Armed::Yes && !peer.is_probed {
+        session.set_verify(SslVerifyMode::PEER);
+    }
     Ok((session, armed))
 }
 

@@ -1,7 +1,7 @@
 //! Hands TLSA records to OpenSSL's DANE verification (RFC 7671, RFC 7672). Network child.
 #![forbid(unsafe_code)]
 
-use openssl::ssl::{SslRef, SslVerifyMode};
+use openssl::ssl::SslRef;
 use openssl::x509::X509VerifyResult;
 use openssl::x509::verify::X509CheckFlags;
 
@@ -40,11 +40,14 @@ pub(super) fn arm(
     for record in records {
         usable |= ffi::add_record(session, record).ok_or(TlsFailure::Session)?;
     }
-    if !usable {
-        return Ok(Armed::No);
-    }
-    session.set_verify(SslVerifyMode::PEER);
-    Ok(Armed::Yes)
+    Ok(if usable { Armed::Yes } else { Armed::No })
+}
+
+/// Usage, selector and matching type of the record that matched.
+pub(super) fn matched(session: &SslRef, armed: Armed) -> Option<(u8, u8, u8)> {
+    let has_matched =
+        armed == Armed::Yes && session.verify_result() == X509VerifyResult::OK && ffi::has_matched(session);
+    if has_matched { ffi::matched_record(session) } else { None }
 }
 
 /// Whether a handshake that has succeeded did so with a match. OpenSSL has checked it; asked again, since everything

@@ -38,6 +38,14 @@ unsafe extern "C" {
         length: usize,
     ) -> c_int;
     fn SSL_get0_dane_authority(session: *mut SSL, cert: *mut *mut X509, key: *mut *mut c_void) -> c_int;
+    fn SSL_get0_dane_tlsa(
+        session: *mut SSL,
+        usage: *mut u8,
+        selector: *mut u8,
+        matching: *mut u8,
+        data: *mut *const c_uchar,
+        length: *mut usize,
+    ) -> c_int;
     fn X509_check_host(
         certificate: *mut X509,
         name: *const c_char,
@@ -101,6 +109,25 @@ pub(super) fn add_record(session: &mut SslRef, record: &TlsaRecord) -> Option<bo
 pub(super) fn has_matched(session: &SslRef) -> bool {
     // SAFETY: the session lives through the call; null pointers mean that certificate and key are not asked for.
     unsafe { SSL_get0_dane_authority(session.as_ptr(), null_mut(), null_mut()) >= 0 }
+}
+
+/// SSL_get0_dane_tlsa(3): usage, selector and matching type of the record that matched. Means nothing unless the
+/// verification succeeded.
+pub(super) fn matched_record(session: &SslRef) -> Option<(u8, u8, u8)> {
+    let (mut usage, mut selector, mut matching) = (0, 0, 0);
+    // SAFETY: the session lives through the call; three octets are written, null pointers mean that the data is not
+    // asked for.
+    let depth = unsafe {
+        SSL_get0_dane_tlsa(
+            session.as_ptr(),
+            &raw mut usage,
+            &raw mut selector,
+            &raw mut matching,
+            null_mut(),
+            null_mut(),
+        )
+    };
+    (depth >= 0).then_some((usage, selector, matching))
 }
 
 /// Which wildcards a certificate may have for a name.

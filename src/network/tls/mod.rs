@@ -24,6 +24,8 @@ pub(super) struct Peer<'a> {
     pub(super) policy: &'a TlsPolicy,
     /// What its TLSA records demand.
     pub(super) dane: &'a Dane,
+    /// Whether it is only looked at.
+    pub(super) is_probed: bool,
 }
 
 impl Peer<'_> {
@@ -39,7 +41,7 @@ impl Peer<'_> {
 
     fn records_demand_tls(&self) -> bool {
         match self.dane {
-            Dane::Rule => false,
+            Dane::NotAsked | Dane::Insecure | Dane::Absent => false,
             Dane::Match { .. } | Dane::Encrypt | Dane::Unknown => true,
         }
     }

@@ -90,6 +90,7 @@ fn dane_is_set_up_once_and_records_are_judged() {
     assert_eq!(judged(3, 0, 0, b"no certificate"), Some(false));
     assert_eq!(judged(2, 0, 0, &certificate("ta.test", &[], &[]).to_der().unwrap()), Some(true));
     assert!(!has_matched(&session));
+    assert_eq!(matched_record(&session), None);
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! The results of a probe as text, for people.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use qmail_remote::ipc::observation::{CertificateSeen, RecordSeen, ResolverSeen, TlsaSeen};
+
+use super::results::{Attempt, Exchanger, Results, Rule};
+use crate::row;
+
+/// All of it.
+pub(super) fn written(results: &Results) -> String {
+    let mut text = String::new();
+    if let Some(resolver) = results.resolver {
+        let does = match (resolver, results.resolvers_are_trusted) {
+            (ResolverSeen::Validates, true) => "validates DNSSEC, and is trusted to",
+            (ResolverSeen::Validates, false) => {
+                "validates DNSSEC, but is not trusted to: it is neither on this machine nor under `options trust-ad` \
+                 in /etc/resolv.conf, so there is no DANE"
+            }
+            (ResolverSeen::DoesNotValidate, _) => "does not validate DNSSEC, so there is no DANE",
+            (ResolverSeen::Silent, _) => "does not answer",
+        };
+        text += &row("resolver", format!("{} {does}", list(&results.resolvers)));
+    }
+    if let Some(rule) = &results.rule {
+        text += &row("TLS", of_rule(rule));
+        text += &row("port", results.port);
+    }
+    for exchanger in &results.exchangers {
+        text += "\n";
+        text += &of_exchanger(exchanger, results.port);
+    }
+    if let Some(stopped) = &results.stopped {
+        text += &row("verdict", stopped);
+    }
+    text
+}
+
+fn of_rule(Rule { line, demands }: &Rule) -> String {
+    format!("{}: {demands}", line.as_deref().unwrap_or("no line"))
+}
+
+fn of_exchanger(exchanger: &Exchanger, port: u16) -> String {
+    let mut text = match &exchanger.name {
+        Some(name) => {
+            let status = if exchanger.name_is_secure { "secure" } else { "not secure: unsigned DNS" };
+            row("exchanger", format!("{name} (its name is {status})"))
+        }
+        None => row("exchanger", "an address"),
+    };
+    let addresses = list(&exchanger.addresses);
+    text += &row("addresses", if addresses.is_empty() { "could not be looked up" } else { &addresses });
+    text += &match &exchanger.tlsa {
+        TlsaSeen::NotAsked => row("TLSA", "not asked for"),
+        TlsaSeen::Insecure => row("TLSA", "not asked for: name or addresses are not signed"),
+        TlsaSeen::Absent => row("TLSA", "none"),
+        TlsaSeen::Unusable => row("TLSA", "none that is usable: TLS is required, and proves nothing"),
+        TlsaSeen::Unknown => row("TLSA", "cannot be looked up: the exchanger is not used"),
+        TlsaSeen::Match(base, records) => {
+            let one = |record: &RecordSeen| {
+                let RecordSeen { parameters, data } = record;
+                row("TLSA", format!("_{port}._tcp.{base} {} {}", numbers(*parameters), data.as_str()))
+            };
+            records.iter().map(one).collect()
+        }
+    };
+    exchanger.attempts.iter().fold(text, |text, attempt| text + &of_attempt(attempt))
+}
+
+fn of_attempt(attempt: &Attempt) -> String {
+    let mut text = String::new();
+    if let Some(address) = attempt.address {
+        text += &row("connection", address);
+    }
+    if let Some(rule) = &attempt.rule {
+        text += &row("  TLS", format!("raised by {}", of_rule(rule)));
+    }
+    if let Some(session) = &attempt.session {
+        text += &row("  session", format!("{}, {}", session.version.as_str(), session.cipher.as_str()));
+        for certificate in &attempt.chain {
+            text += &of_certificate(certificate);
+        }
+        if let Some(matched) = session.matched {
+            text += &row("  matched", format!("TLSA {}", numbers(matched)));
+        }
+    }
+    text + &row("  verdict", &attempt.verdict)
+}
+
+fn of_certificate(certificate: &CertificateSeen) -> String {
+    let names: Vec<_> = certificate.names.iter().map(|name| name.as_str()).collect();
+    let mut text = row("  certificate", certificate.subject.as_str());
+    text += &row("    issuer", certificate.issuer.as_str());
+    if !names.is_empty() {
+        text += &row("    names", names.join(" "));
+    }
+    text += &row("    until", certificate.not_after.as_str());
+    text += &row("    SHA-256", certificate.sha256.as_str());
+    text += &row("    as 3 1 1", certificate.key_sha256.as_str());
+    text
+}
+
+fn numbers((usage, selector, matching): (u8, u8, u8)) -> String {
+    format!("{usage} {selector} {matching}")
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,103 @@
+//! What the network child sees while it probes, for people to read. Both processes; hostile until decoded, and believed
+//! for nothing.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Reason;
+use crate::host::HostName;
+
+/// One thing that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observation {
+    /// The resolvers were asked for the root's SOA record.
+    Resolver(ResolverSeen),
+    /// A server that will be tried.
+    Exchanger(ExchangerSeen),
+    /// A handshake came to its end.
+    Session(SessionSeen),
+    /// One certificate of the chain that the server showed, its own first.
+    Certificate(CertificateSeen),
+    /// The envelope would be sent now.
+    Ready,
+}
+
+/// What the resolvers do with DNSSEC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResolverSeen {
+    /// The answer came with the AD bit.
+    Validates,
+    /// It came without.
+    DoesNotValidate,
+    /// There was none.
+    Silent,
+}
+
+/// A server, as the DNS has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangerSeen {
+    /// Its name; none for an address.
+    pub name: Option<HostName>,
+    /// Where it may be reached.
+    pub addresses: Vec<IpAddr>,
+    /// Whether DNSSEC vouches for its name, or a control file gives it.
+    pub name_is_secure: bool,
+    /// What TLSA records demand.
+    pub tlsa: TlsaSeen,
+}
+
+/// TLSA records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsaSeen {
+    /// The rule does not have them asked for.
+    NotAsked,
+    /// Name or addresses are not secure, so there is nothing to ask.
+    Insecure,
+    /// There are none, or none that are secure.
+    Absent,
+    /// These are usable, under this name.
+    Match(HostName, Vec<RecordSeen>),
+    /// There are some, and none is usable.
+    Unusable,
+    /// They cannot be looked up.
+    Unknown,
+}
+
+/// A TLSA record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordSeen {
+    /// Certificate usage, selector and matching type.
+    pub parameters: (u8, u8, u8),
+    /// The start of its data, hexadecimal.
+    pub data: Reason,
+}
+
+/// A TLS session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSeen {
+    /// The protocol's version, as OpenSSL names it.
+    pub version: Reason,
+    /// The cipher suite, as OpenSSL names it.
+    pub cipher: Reason,
+    /// Usage, selector and matching type of the TLSA record that matched.
+    pub matched: Option<(u8, u8, u8)>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateSeen {
+    /// Its subject.
+    pub subject: Reason,
+    /// Its issuer.
+    pub issuer: Reason,
+    /// The alternative names for hosts and addresses.
+    pub names: Vec<Reason>,
+    /// Until when it is valid.
+    pub not_after: Reason,
+    /// SHA-256 of the certificate, hexadecimal: what a rule with `%` compares.
+    pub sha256: Reason,
+    /// SHA-256 of its public key, hexadecimal: what a TLSA record `3 1 1` holds.
+    pub key_sha256: Reason,
+}
