@@ -373,24 +373,6 @@ fn the_environment_changes_nothing() {
 }
 
 #[test]
-fn a_control_file_that_cannot_be_read_is_not_an_empty_one() {
-    in_world(|world| {
-        for name in ["me", "smtproutes", "timeoutremote", "timeoutconnect"] {
-            let path = world.control_directory().join(name);
-            route_to_held(world);
-            world.control(name, "1\n");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-            delivery().identity(Identity::Courier).run().assert_reports(&[NO_CONTROL]);
-
-            fs::remove_file(&path).unwrap();
-            fs::create_dir(&path).unwrap();
-            delivery().run().assert_reports(&[NO_CONTROL]);
-            fs::remove_dir(&path).unwrap();
-        }
-    });
-}
-
-#[test]
 fn a_missing_control_directory_is_a_retry() {
     in_world(|world| {
         fs::remove_dir(world.control_directory()).unwrap();

@@ -264,7 +264,7 @@ fn what_is_no_file_and_what_cannot_be_read_is_an_error() {
         std::os::unix::fs::symlink("domainips", control.join("domainips")).expect("link");
         std::os::unix::fs::symlink("nothing", control.join("authsenders")).expect("link");
         let expected = "helohost: error: is a directory: a file is needed\n\
-            authsenders: warning: is a link to nothing and counts as missing: remove it, or make its target\n\
+            authsenders: error: is a link to nothing: remove it, or make its target\n\
             domainips: error: cannot be read: Too many levels of symbolic links (os error 40)\n\
             qmtproutes: error: is not a regular file\n\
             smtproutes: error: is a directory: a file is needed\n";

@@ -37,8 +37,9 @@ pub fn resolvers(dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError
     from_text(&text, dns_cache_ip)
 }
 
-fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError> {
-    let (config, errors) = Config::parse_with_errors(text);
+/// The resolvers of a resolv.conf, or `DNSCACHEIP` instead.
+pub fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError> {
+    let (config, _) = Config::parse_with_errors(text);
     let cache = match dns_cache_ip {
         Some(address) => {
             let address = address.to_str().and_then(|text| text.parse().ok());
@@ -59,8 +60,8 @@ fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, Con
         }
     };
     let addresses = match addresses.is_empty() {
-        true if config.nameservers.is_empty() && errors.is_empty() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        true => return Err(ControlError::Unreadable),
+        true if names_servers(text) => return Err(ControlError::Unreadable),
+        true => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         false => addresses,
     };
     // `trust-ad` vouches for the servers of the file, not for one that the environment names.
@@ -69,6 +70,11 @@ fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, Con
         trust_ad: vouched || addresses.iter().all(|address| address.to_canonical().is_loopback()),
         addresses,
     })
+}
+
+/// Whether a line for a server is there, usable or not.
+fn names_servers(text: &[u8]) -> bool {
+    text.split(|&octet| octet == b'\n').any(|line| line.trim_ascii_start().starts_with(b"nameserver"))
 }
 
 #[cfg(test)]
@@ -119,6 +125,14 @@ mod tests {
     fn what_is_not_understood_is_passed_over() {
         let text = "junk\nfrobnicate yes\noptions frobnicate ndots:x\nnameserver bad\nnameserver 192.0.2.1\n";
         assert_eq!(from(text, None), servers(&["192.0.2.1"], false));
+        for without_servers in
+            ["options no-such-option\n", "frobnicate yes\n", "\u{fc}\n", "# nameserver x\n"]
+        {
+            assert_eq!(from(without_servers, None), servers(&["127.0.0.1"], true), "{without_servers}");
+        }
+        for unusable in ["nameserver\n", " nameserver x\n", "nameserver fe80::1%lo\n"] {
+            assert_eq!(from(unusable, None), Err(ControlError::Unreadable), "{unusable}");
+        }
     }
 
     #[test]

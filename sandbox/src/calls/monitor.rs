@@ -1,7 +1,7 @@
 //! What the monitor may do beside [`common`](super::common): kill its child, and see it dead.
 
 use super::rule::{Arg, Is, Rule, When, flags, one_of, rule};
-use libc::{AT_EMPTY_PATH, F_GETFD, O_CLOEXEC, O_NONBLOCK, SIGKILL};
+use libc::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, F_GETFD, O_CLOEXEC, O_NONBLOCK, SIGKILL};
 
 /// What a monitor that [reads files](crate::ReadsFiles) may do beside [`RULES`]. A path is behind a pointer, which a filter
 /// cannot follow: any file that its user may read, and never for writing, which Landlock checks as well.
@@ -13,8 +13,8 @@ pub(super) const READS_FILES: &[Rule] = &[
     ),
     rule!(
         SYS_newfstatat,
-        When::Args(&[&[one_of!(3, AT_EMPTY_PATH)]]),
-        "whether what was opened is a regular file"
+        When::Args(&[&[one_of!(3, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW)]]),
+        "whether what was opened is a regular file, and what could not be opened a link that leads nowhere"
     ),
     rule!(SYS_fstat, When::Always, "the same, as C libraries before 2.33 ask"),
     rule!(
@@ -23,6 +23,7 @@ pub(super) const READS_FILES: &[Rule] = &[
         "the same, as Rust's library asks, and how large it is"
     ),
     rule!(SYS_lseek, When::Always, "Rust's library asks how much of a file is left"),
+    rule!(SYS_pread64, When::Always, "places of a control file's index"),
 ];
 
 pub(super) const RULES: &[Rule] = &[

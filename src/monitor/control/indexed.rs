@@ -1,19 +1,19 @@
 //! `NAME.cdb`: a list in indexed form, for files of a million lines.
 //!
-//! djb's constant database. Keys are those of the text in lower case, values the rest of the line; of several
+//! A constant database: keys are those of the text in lower case, values the rest of the line; of several
 //! records with one key the last counts, as for lines. Whether it is used instead of the text is decided by
 //! [`super::ControlDirectory`]. The file is the administrator's; one that is damaged is an error.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use cdb2::{CDB, CDBMake};
+use cdb2::CDBMake;
 use zeroize::Zeroizing;
 
+use super::constant_database::Database;
 use super::keys::{Keys, key_and_value};
 use super::lines::{self, Entry, Line};
 use super::{ControlError, without_trailing_blanks};
@@ -27,18 +27,15 @@ pub(super) fn find(
     keys: &Keys,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry>, ControlError> {
-    check_header(file)?;
-    // The library opens by name; this one leads to the file that was checked.
-    let index = CDB::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let index = Database::new(file)?;
     for (level, key) in keys.iter() {
         let mut last = None;
-        for value in index.find(key) {
-            let value = Zeroizing::new(value?);
-            let trimmed = without_trailing_blanks(&value);
-            if wanted(trimmed) {
-                last = Some(Entry { level, line: NO_LINE, value: Zeroizing::new(trimmed.to_vec()) });
+        index.each(key, |value| {
+            let value = without_trailing_blanks(value);
+            if wanted(value) {
+                last = Some(Entry { level, line: NO_LINE, value: Zeroizing::new(value.to_vec()) });
             }
-        }
+        })?;
         if last.is_some() {
             return Ok(last);
         }
@@ -46,24 +43,9 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// The library looks at the length only. A file of zeros, as a crash leaves it, would have no entries; a real one
-/// names a place behind its header for each of its 256 tables, empty ones too.
+/// Whether the file begins like an index.
 pub fn check_header(file: &File) -> Result<(), ControlError> {
-    const HEADER: usize = 2048;
-    let mut header = [0; HEADER];
-    file.read_exact_at(&mut header, 0)?;
-    let size = file.metadata()?.len();
-    let number =
-        |octets: &[u8]| octets.try_into().map(u32::from_le_bytes).map_err(|_| ControlError::Unreadable);
-    for table in header.chunks_exact(8) {
-        let (position, slots) = table.split_at(4);
-        let (position, slots) = (u64::from(number(position)?), u64::from(number(slots)?));
-        let end = slots.saturating_mul(8).saturating_add(position);
-        if position < 2048 || end > size {
-            return Err(ControlError::Unreadable);
-        }
-    }
-    Ok(())
+    Ok(Database::new(file).map(drop)?)
 }
 
 /// How often the time of a new index is set at the most: longer than a tick of any clock.
@@ -242,6 +224,18 @@ mod tests {
         assert_eq!(asked.line, NO_LINE, "the index was asked");
         let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
         assert_eq!(files.len(), 2, "nothing is left over");
+    }
+
+    #[test]
+    fn an_index_that_is_cut_while_it_is_read_is_an_error() {
+        let home = TestHome::new(&[(TEXT, b"")]);
+        write_index(&home, &[("a.test", "first"), ("a.test", "second")]);
+        let index = File::options().write(true).open(home.path().join(INDEX)).unwrap();
+        let found = home.control().find(TEXT, &Keys::new([b"a.test".to_vec()]), |_| {
+            index.set_len(0).unwrap();
+            true
+        });
+        assert_eq!(found, Err(ControlError::Unreadable));
     }
 
     #[test]

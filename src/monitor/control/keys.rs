@@ -1,6 +1,8 @@
 //! The keys that a look-up in a list asks for, best first. Pure.
 #![forbid(unsafe_code)]
 
+use memchr::memchr;
+
 use crate::host::Host;
 
 /// Keys in lower case, best first: the index is the level.
@@ -9,13 +11,15 @@ pub struct Keys {
     keys: Vec<Vec<u8>>,
     /// Whether a line that starts with this octet may have one of the keys.
     starts: [bool; 256],
+    /// Whether one of the keys has this length; the last stands for all that are longer.
+    lengths: [bool; 256],
 }
 
 impl Keys {
     /// From the best to the last. A key that no line can have keeps its level and matches nothing.
     pub fn new(keys: impl IntoIterator<Item = Vec<u8>>) -> Keys {
         let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| key.to_ascii_lowercase()).collect();
-        let mut starts = [false; 256];
+        let (mut starts, mut lengths) = ([false; 256], [false; 256]);
         for key in &keys {
             let start = key.first().copied().unwrap_or(b':');
             for octet in [start, start.to_ascii_uppercase()] {
@@ -23,8 +27,11 @@ impl Keys {
                     *start = true;
                 }
             }
+            if let Some(length) = lengths.get_mut(key.len().min(255)) {
+                *length = true;
+            }
         }
-        Keys { keys, starts }
+        Keys { keys, starts, lengths }
     }
 
     /// The levels and their keys, best first.
@@ -32,44 +39,47 @@ impl Keys {
         self.keys.iter().map(Vec::as_slice).enumerate().filter(|(_, key)| is_key(key))
     }
 
-    /// The level of a line's key, when it is `limit` or better; and what follows the key's colon. A key ends
-    /// at the first colon, or at the colon after its closing bracket when it starts with a bracket.
+    /// The level of a line's key, when it is `limit` or better; and the line's value. Most lines of a long file are
+    /// passed over by their first octet or the length of their key.
     pub(super) fn find<'a>(&self, line: &'a [u8], limit: usize) -> Option<(usize, &'a [u8])> {
-        let start = *line.first()?;
-        if start == b'#' || !*self.starts.get(usize::from(start))? {
+        if !*self.starts.get(usize::from(*line.first()?))? {
             return None;
         }
-        let candidates = self.keys.iter().take(limit.saturating_add(1)).enumerate();
-        candidates.filter(|(_, key)| is_key(key)).find_map(|(level, key)| {
-            let (found, rest) = line.split_at_checked(key.len())?;
-            let value = rest.strip_prefix(b":")?;
-            found.eq_ignore_ascii_case(key).then_some((level, value))
-        })
+        let (key, value) = key_and_value(line)?;
+        if !*self.lengths.get(key.len().min(255))? {
+            return None;
+        }
+        let mut candidates = self.keys.iter().take(limit.saturating_add(1));
+        candidates.position(|asked| asked.eq_ignore_ascii_case(key)).map(|level| (level, value))
     }
 }
 
-/// Splits a line into key and value; none for lines that have no key.
+/// Splits a line into key and value; none for comments and lines without a key. A key ends at the first colon; one with
+/// a bracket at the colon right behind the closing bracket.
 pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    if line.first() == Some(&b'#') {
-        return None;
-    }
-    let bracket = line.iter().take(2).position(|&octet| octet == b'[');
-    let from = match bracket {
-        Some(_) => line.iter().position(|&octet| octet == b']')?,
-        None => 0,
+    let end = match from_bracket(line) {
+        Some(_) => memchr(b']', line)?.saturating_add(1),
+        None => memchr(b':', line)?,
     };
-    let colon = line.iter().skip(from).position(|&octet| octet == b':')?.checked_add(from)?;
-    let (key, value) = line.split_at(colon);
-    Some((key, value.get(1..)?)).filter(|(key, _)| is_key(key))
+    let (key, rest) = line.split_at_checked(end)?;
+    rest.strip_prefix(b":").filter(|_| !line.starts_with(b"#")).map(|value| (key, value))
 }
 
 /// Whether a line can have this key.
 fn is_key(key: &[u8]) -> bool {
-    // In tlsdestinations one character may come before the bracket.
-    let from_bracket = key.iter().take(2).position(|&octet| octet == b'[').and_then(|at| key.get(at..));
-    match from_bracket.and_then(|key| key.strip_suffix(b"]")) {
-        Some(inside) => !inside.contains(&b']'),
-        None => from_bracket.is_none() && !key.contains(&b':'),
+    match from_bracket(key) {
+        Some(key) => key.strip_suffix(b"]").is_some_and(|inside| !inside.contains(&b']')),
+        None => !key.contains(&b':'),
+    }
+}
+
+/// The text from the bracket that its key starts with. In tlsdestinations one character may come before the bracket; a
+/// colon there ends the empty key, and the bracket is the value's.
+fn from_bracket(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b'[', ..] => Some(text),
+        [sign, b'[', ..] if *sign != b':' => text.get(1..),
+        _ => None,
     }
 }
 
@@ -150,5 +160,24 @@ mod tests {
             assert_eq!(found(none), None, "{none}");
         }
         assert_eq!(keys.find(b":v", 1), None, "worse than the limit");
+    }
+
+    #[test]
+    fn a_line_is_split_where_a_look_up_would_find_its_key() {
+        for (line, key, value) in [
+            ("a:b:c", "a", "b:c"),
+            (":", "", ""),
+            ("[::1]:v", "[::1]", "v"),
+            ("~[::1]:v", "~[::1]", "v"),
+            (":[::1];26", "", "[::1];26"),
+            (":[192.0.2.1]:26", "", "[192.0.2.1]:26"),
+        ] {
+            assert_eq!(key_and_value(line.as_bytes()), Some((key.as_bytes(), value.as_bytes())), "{line}");
+            let keys = Keys::new([key.as_bytes().to_vec()]);
+            assert_eq!(keys.find(line.as_bytes(), 0), Some((0, value.as_bytes())), "{line}");
+        }
+        for none in ["", "#a:b", "a", "[::1", "[::1]", "[::1]x:v", "~[::1:v"] {
+            assert_eq!(key_and_value(none.as_bytes()), None, "{none}");
+        }
     }
 }

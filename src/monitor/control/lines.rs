@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use memchr::memchr;
+use memchr::memchr_iter;
 use zeroize::Zeroizing;
 
 use super::keys::Keys;
@@ -84,15 +84,16 @@ pub fn each(
     loop {
         let count = file.read(buffer.get_mut(filled..).unwrap_or_default())?;
         filled = filled.saturating_add(count);
-        let mut rest = buffer.get(..filled).unwrap_or_default();
-        while let Some(end) = memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(end);
+        let text = buffer.get(..filled).unwrap_or_default();
+        let mut start = 0usize;
+        for end in memchr_iter(b'\n', text) {
             if !std::mem::take(&mut skipping) {
-                visit(number, Line::Whole(line))?;
+                visit(number, Line::Whole(text.get(start..end).unwrap_or_default()))?;
             }
             number = number.saturating_add(1);
-            rest = after.get(1..).unwrap_or_default();
+            start = end.saturating_add(1);
         }
+        let rest = text.get(start..).unwrap_or_default();
         let left = rest.len();
         if count == 0 {
             return if skipping || left == 0 { Ok(()) } else { visit(number, Line::Whole(rest)) };
@@ -104,7 +105,7 @@ pub fn each(
             skipping = true;
             filled = 0;
         } else {
-            buffer.copy_within(filled.saturating_sub(left)..filled, 0);
+            buffer.copy_within(start..filled, 0);
             filled = left;
         }
     }
@@ -161,5 +162,29 @@ mod tests {
         assert_eq!(look_up(&long("#"), &["a"]).unwrap(), Some((1, "b".into())));
         let endless = [b"a:b\n".as_slice(), &vec![b'x'; 3 * LONGEST_LINE]].concat();
         assert_eq!(look_up(&endless, &["a"]).unwrap(), Some((1, "b".into())));
+    }
+
+    /// Gives at most so many octets at once.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let size = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..size])
+        }
+    }
+
+    #[test]
+    fn the_size_of_reads_changes_nothing() {
+        let text = b"# x\n\n:all \n\0\xff:\n.test:suffix\na.test:first\nA.test:last\t\r\n[::1]:v\nb.test";
+        let keys = Keys::new(["a.test", "[::1]", ".test", ""].map(|key| key.as_bytes().to_vec()));
+        for end in 0..=text.len() {
+            let text = &text[..end];
+            let whole = find(text, "smtproutes", &keys, |_| true);
+            for size in 1..=end {
+                let found = find(Pieces(text, size), "smtproutes", &keys, |_| true);
+                assert_eq!(found, whole, "{size} of {}", text.escape_ascii());
+            }
+        }
     }
 }

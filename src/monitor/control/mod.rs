@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authsenders;
+mod constant_database;
 pub mod domaincerts;
 pub mod domainips;
 pub mod indexed;
@@ -24,8 +25,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use keys::Keys;
 use lines::Entry;
@@ -84,7 +85,8 @@ impl ControlDirectory {
         ControlDirectory::in_home(home)
     }
 
-    fn in_home(home: OwnedFd) -> Result<ControlDirectory, ControlError> {
+    /// Opens `control` in an open home: what [`ControlDirectory::open`] does with [`HOME`].
+    pub fn in_home(home: OwnedFd) -> Result<ControlDirectory, ControlError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let control = openat(home, "control", flags, Mode::empty()).map_err(|_| ControlError::Unreadable)?;
         Ok(ControlDirectory(control))
@@ -96,7 +98,9 @@ impl ControlDirectory {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = match openat(&self.0, name, flags, Mode::empty()) {
             Ok(file) => file,
-            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ENOENT) => {
+                return self.is_missing(name).then_some(None).ok_or(ControlError::Unreadable);
+            }
             Err(_) => return Err(ControlError::Unreadable),
         };
         let mode = fstat(&file).map_err(|_| ControlError::Unreadable)?.st_mode;
@@ -104,6 +108,12 @@ impl ControlDirectory {
             return Err(ControlError::Unreadable);
         }
         Ok(Some(File::from(file)))
+    }
+
+    /// Whether nothing has this name. A link that leads nowhere is there: a file was meant, and its rules must not
+    /// silently go.
+    fn is_missing(&self, name: &str) -> bool {
+        fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
     }
 
     /// The best entry of the list `name`; see [`lines::find`]. `NAME.cdb` is used instead of the text when the text is
@@ -119,20 +129,10 @@ impl ControlDirectory {
         };
         match self.file(&format!("{name}.cdb"))? {
             Some(index) if is_no_older(&index.metadata()?, &text.metadata()?) => {
-                indexed::find(&index, keys, wanted)
+                steadily(&index, |index| indexed::find(index, keys, wanted))
             }
-            Some(_) | None => lines::find(text, name, keys, wanted),
+            Some(_) | None => steadily(&text, |text| lines::find(text, name, keys, wanted)),
         }
-    }
-
-    /// As [`ControlDirectory::find`], without looking for an index.
-    fn find_in_text(
-        &self,
-        name: &'static str,
-        keys: &Keys,
-        wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Entry>, ControlError> {
-        self.file(name)?.map_or(Ok(None), |text| lines::find(text, name, keys, wanted))
     }
 
     /// The value of a one-value file: its first line without trailing blanks. None when there is no such
@@ -143,14 +143,25 @@ impl ControlDirectory {
         };
         let mut line = Vec::new();
         // One octet more than the longest value tells "longest" from "longer".
-        BufReader::with_capacity(512, file.take(LONGEST_VALUE.saturating_add(1)))
-            .read_until(b'\n', &mut line)?;
+        steadily(&file, |file| {
+            let start = file.take(LONGEST_VALUE.saturating_add(1));
+            Ok(BufReader::with_capacity(512, start).read_until(b'\n', &mut line)?)
+        })?;
         if u64::try_from(line.len()).is_ok_and(|length| length > LONGEST_VALUE) {
             return Err(ControlError::Unreadable);
         }
         let value = without_trailing_blanks(&line);
         Ok(if value.is_empty() { None } else { Some(value.to_vec()) })
     }
+}
+
+/// Reads `file` with `read`. When it is written to or cut meanwhile, what was read may be neither its old nor its new
+/// content, and is an error.
+fn steadily<T>(file: &File, read: impl FnOnce(&File) -> Result<T, ControlError>) -> Result<T, ControlError> {
+    let content = |file: Metadata| (file.len(), file.mtime(), file.mtime_nsec());
+    let before = content(file.metadata()?);
+    let found = read(file);
+    if content(file.metadata()?) == before { found } else { Err(ControlError::Unreadable) }
 }
 
 /// Whether an index is no older than its text, by the time of the content and by that of the file: a text that is
@@ -197,6 +208,8 @@ pub(crate) mod test_directory {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::test_directory::TestHome;
     use super::*;
 
@@ -228,8 +241,32 @@ mod tests {
         std::fs::create_dir(home.path().join("directory")).unwrap();
         nix::unistd::mkfifo(&home.path().join("fifo"), Mode::S_IRWXU).unwrap();
         std::os::unix::fs::symlink("loop", home.path().join("loop")).unwrap();
-        for name in ["directory", "fifo", "loop"] {
+        std::os::unix::fs::symlink("nowhere", home.path().join("dangling")).unwrap();
+        for name in ["directory", "fifo", "loop", "dangling"] {
             assert_eq!(home.control().value(name), Err(ControlError::Unreadable), "{name}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_written_to_while_it_is_read_is_an_error_and_one_that_is_replaced_is_not() {
+        let old = b"a.test:old\nother.test:x\n".repeat(10_000);
+        let home = TestHome::new(&[("smtproutes", &old), ("new", b"a.test:new\n")]);
+        let path = home.path().join("smtproutes");
+        let keys = Keys::new([b"a.test".to_vec()]);
+        // Asked about each value that is found: in the midst of the reading.
+        let find = |meanwhile: &dyn Fn()| {
+            let found = home.control().find("smtproutes", &keys, |_| {
+                meanwhile();
+                true
+            });
+            found.map(|entry| entry.map(|entry| String::from_utf8(entry.value.to_vec()).unwrap()))
+        };
+        let cut = || File::options().write(true).open(&path).unwrap().set_len(100_000).unwrap();
+        let append = || File::options().append(true).open(&path).unwrap().write_all(b"#").unwrap();
+        assert_eq!(find(&cut), Err(ControlError::Unreadable));
+        assert_eq!(find(&append), Err(ControlError::Unreadable));
+        let replace = || drop(std::fs::rename(home.path().join("new"), &path));
+        assert_eq!(find(&replace), Ok(Some("old".to_owned())));
+        assert_eq!(find(&|| ()), Ok(Some("new".to_owned())));
     }
 }

@@ -131,8 +131,7 @@ pub fn look_up(
     }
 }
 
-/// The rule for the name of an exchanger, when a line names it or a domain above it. Asked by the confined monitor, which
-/// cannot map an index into its memory: the text is read.
+/// The rule for the name of an exchanger, when a line names it or a domain above it.
 pub fn look_up_exchanger(
     control: &ControlDirectory,
     exchanger: &HostName,
@@ -140,7 +139,7 @@ pub fn look_up_exchanger(
 ) -> Result<Option<TlsRule>, ControlError> {
     let host = Host::Name(exchanger.clone());
     let (kinds, keys) = split(specific_keys(exchanger.as_str().as_bytes(), &host));
-    let entry = control.find_in_text(FILE, &keys, |value| is_for(value, sender))?;
+    let entry = control.find(FILE, &keys, |value| is_for(value, sender))?;
     entry.map(|entry| parsed(&entry, &kinds)).transpose()
 }
 

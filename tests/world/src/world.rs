@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
@@ -61,6 +61,18 @@ impl World {
     /// Writes the control file `name`.
     pub fn control(&self, name: &str, text: impl AsRef<[u8]>) {
         write_readable(&Path::new(CONTROL).join(name), text.as_ref());
+    }
+
+    /// Writes `NAME.cdb`, and waits for the tick of the kernel's clock that makes it younger than `NAME`.
+    pub fn index(&self, name: &str, content: impl AsRef<[u8]>) {
+        let text = fs::metadata(Path::new(CONTROL).join(name)).expect("the text of the index");
+        let path = Path::new(CONTROL).join(format!("{name}.cdb"));
+        write_readable(&path, content.as_ref());
+        let index = fs::File::options().append(true).open(path).expect("index");
+        let change = |file: &fs::Metadata| (file.ctime(), file.ctime_nsec());
+        while change(&index.metadata().expect("times of the index")) <= change(&text) {
+            index.set_modified(text.modified().expect("time of the text")).expect("time of the index");
+        }
     }
 
     /// Where the control files are.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,22 +25,10 @@ pub(super) fn open(
     listing: &mut Listing<'_>,
 ) -> Result<Option<File>, Said> {
     let place = Place::whole(name);
-    match control.file(name) {
-        Ok(Some(file)) => Ok(Some(file)),
-        Ok(None) => {
-            if fs::symlink_metadata(path(name)).is_ok() {
-                listing.warning(
-                    place,
-                    "is a link to nothing and counts as missing: remove it, or make its target",
-                );
-            }
-            Ok(None)
-        }
-        Err(_) => {
-            listing.error(place, &reason(&path(name)));
-            Err(Said)
-        }
-    }
+    control.file(name).map_err(|_| {
+        listing.error(place, &reason(&path(name)));
+        Said
+    })
 }
 
 /// Why a file cannot be used, in words that follow its name.
@@ -51,6 +40,9 @@ pub(super) fn reason(path: &Path) -> String {
             Ok(_) => "cannot be read".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_ok() => {
+            "is a link to nothing: remove it, or make its target".to_owned()
+        }
         Err(error) => format!("cannot be read: {error}"),
     }
 }

@@ -1,0 +1,14 @@
+//! `domainips`: by the sender's domain, each suffix from a dot, the empty key, `*`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use qmail_remote::monitor::control::domainips;
+use qmail_remote_fuzz::{Case, check, reference};
+
+fuzz_target!(|data: &[u8]| {
+    let Some(case) = Case::new(data) else { return };
+    let sender = &case.invocation.sender_argument;
+    let keys = [reference::of_domain(sender), vec![Vec::new(), b"*".to_vec()]].concat();
+    let line = reference::choose(case.text, &keys, |_| true).map(|(line, _)| ("domainips", line));
+    check(&[("domainips", case.text)], line, case.shift, |control| domainips::look_up(control, sender));
+});

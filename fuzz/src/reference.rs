@@ -1,0 +1,55 @@
+//! The look-up in a list as the manual page tells it: all lines are read, and of those with the best key the last one
+//! counts. Nothing of the program's own search is used.
+#![forbid(unsafe_code)]
+
+use qmail_remote::host::Host;
+
+/// The line, from 1, that decides; and the level of its key, from 0, the best. `keys` are in lower case, best first.
+pub fn choose(text: &[u8], keys: &[Vec<u8>], wanted: impl Fn(&[u8]) -> bool) -> Option<(usize, usize)> {
+    let lines = text.split(|&octet| octet == b'\n').enumerate();
+    let entries = lines.filter_map(|(number, line)| {
+        let (key, value) = split(line)?;
+        let level = keys.iter().position(|asked| *asked == key)?;
+        wanted(value).then_some((number + 1, level))
+    });
+    entries.min_by_key(|(number, level)| (*level, std::cmp::Reverse(*number)))
+}
+
+/// Key in lower case, and value without trailing blanks.
+fn split(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let end = line.iter().rposition(|octet| !b" \t\r".contains(octet))?;
+    let line = &line[..=end];
+    // A key with a bracket, perhaps after the sign of a TLS rule, extends to the closing one.
+    let colon = match line[0] == b'[' || line[0] != b':' && line.get(1) == Some(&b'[') {
+        true => line.windows(2).position(|pair| pair[0] == b']').map(|at| at + 1)?,
+        false => line.iter().position(|&octet| octet == b':')?,
+    };
+    (line[0] != b'#' && line[colon] == b':').then(|| (line[..colon].to_ascii_lowercase(), &line[colon + 1..]))
+}
+
+/// The keys of a host: whole, and each suffix from a dot; an address as given and in its usual form.
+pub fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
+    match host {
+        Host::Name(name) => suffixes(name.as_str().as_bytes(), b"."),
+        Host::Address(address) => {
+            vec![argument.to_ascii_lowercase(), format!("[{address}]").into_bytes()]
+        }
+    }
+}
+
+/// The keys of the sender's domain.
+pub fn of_domain(sender: &[u8]) -> Vec<Vec<u8>> {
+    domain(sender).map_or_else(Vec::new, |domain| suffixes(domain, b"."))
+}
+
+/// What follows the last `@`.
+pub fn domain(sender: &[u8]) -> Option<&[u8]> {
+    sender.rsplitn(2, |&octet| octet == b'@').next().filter(|domain| domain.len() < sender.len())
+}
+
+/// The text, in lower case, and its suffixes that begin with one of `starts`.
+pub fn suffixes(text: &[u8], starts: &[u8]) -> Vec<Vec<u8>> {
+    let text = text.to_ascii_lowercase();
+    let is_start = |at: &usize| *at == 0 || starts.contains(&text[*at]);
+    (0..text.len()).filter(is_start).map(|at| text[at..].to_vec()).collect()
+}

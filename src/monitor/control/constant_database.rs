@@ -1,0 +1,104 @@
+//! djb's constant database, as far as a look-up reads it. Monitor only.
+//!
+//! The file is the administrator's, and may be damaged, cut or replaced while it is read: every read is bounded and by
+//! place, nothing is mapped, and whatever lies outside the file is an error. What was read is wiped.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use zeroize::Zeroizing;
+
+use super::lines::LONGEST_LINE;
+
+/// Two numbers, little endian: place and count of a table, hash and place of a record, lengths of key and value.
+type Pair = [u8; 8];
+
+/// The length of the header: a pair for each of 256 tables.
+const HEADER: u64 = 2048;
+
+/// An open database.
+pub(super) struct Database<'a> {
+    file: &'a File,
+    tables: [Pair; 256],
+}
+
+impl Database<'_> {
+    /// Reads the header. A file of zeros, as a crash leaves it, would have no entries; a real one names a place behind
+    /// its header for each table, empty ones too.
+    pub(super) fn new(file: &File) -> io::Result<Database<'_>> {
+        let mut tables = [[0; 8]; 256];
+        file.read_exact_at(tables.as_flattened_mut(), 0)?;
+        let size = file.metadata()?.len();
+        let inside = |table: &Pair| {
+            let (place, slots) = numbers(*table);
+            place >= HEADER && after(place, slots) <= size
+        };
+        if tables.iter().all(inside) { Ok(Database { file, tables }) } else { Err(damaged()) }
+    }
+
+    /// Calls `visit` with each value of `key`, in the order in which they were written.
+    pub(super) fn each(&self, key: &[u8], mut visit: impl FnMut(&[u8])) -> io::Result<()> {
+        let hash = hash(key);
+        let [table, ..] = hash.to_le_bytes();
+        let (place, slots) =
+            self.tables.get(usize::from(table)).map(|table| numbers(*table)).unwrap_or_default();
+        let first = u64::from(hash >> 8);
+        for probe in 0..slots {
+            let slot = first.saturating_add(probe).checked_rem(slots).unwrap_or_default();
+            let (found, record) = self.pair(after(place, slot))?;
+            if record == 0 {
+                break;
+            }
+            if found == u64::from(hash)
+                && let Some(value) = self.value(record, key)?
+            {
+                visit(&value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the record at `place`, when it has this key.
+    fn value(&self, place: u64, key: &[u8]) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let (key_length, value_length) = self.pair(place)?;
+        let place = after(place, 1);
+        if usize::try_from(key_length) != Ok(key.len()) || **self.octets(place, key_length)? != *key {
+            return Ok(None);
+        }
+        self.octets(place.saturating_add(key_length), value_length).map(Some)
+    }
+
+    fn pair(&self, place: u64) -> io::Result<(u64, u64)> {
+        let mut pair = [0; 8];
+        self.file.read_exact_at(&mut pair, place)?;
+        Ok(numbers(pair))
+    }
+
+    /// Nothing in a list is longer than a line.
+    fn octets(&self, place: u64, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        let length = usize::try_from(length).ok().filter(|&length| length <= LONGEST_LINE);
+        let mut octets = Zeroizing::new(vec![0; length.ok_or_else(damaged)?]);
+        self.file.read_exact_at(&mut octets, place)?;
+        Ok(octets)
+    }
+}
+
+fn numbers([a, b, c, d, e, f, g, h]: Pair) -> (u64, u64) {
+    let number = |octets| u64::from(u32::from_le_bytes(octets));
+    (number([a, b, c, d]), number([e, f, g, h]))
+}
+
+/// The place behind `count` pairs from `place`.
+fn after(place: u64, count: u64) -> u64 {
+    count.saturating_mul(8).saturating_add(place)
+}
+
+fn hash(key: &[u8]) -> u32 {
+    key.iter().fold(5381, |hash: u32, octet| hash.wrapping_mul(33) ^ u32::from(*octet))
+}
+
+fn damaged() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
