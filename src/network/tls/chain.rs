@@ -2,7 +2,6 @@
 //! names: a bundle of all the world's authorities costs more to load than a whole delivery. Network child.
 #![forbid(unsafe_code)]
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use openssl::error::ErrorStack;
@@ -12,6 +11,7 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyParam;
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext};
 
+use super::bundle::{Bundle, Damaged};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
 use crate::ipc::{AnchorQuery, TlsFailure};
@@ -74,7 +74,7 @@ fn store(trusted: Vec<X509>, depth: Option<u32>, security_level: u32) -> Result<
 struct Search<'a> {
     anchors: &'a TrustAnchors,
     /// The certificates of the file, once it was asked for.
-    file: Option<Vec<X509>>,
+    file: Option<Bundle>,
     monitor: &'a mut ChildEnd,
 }
 
@@ -91,47 +91,31 @@ impl Search<'_> {
                 continue;
             }
             asked.push(hash);
-            let issuers = self.issuers(&certificate, hash)?;
+            let issuers = self.issuers(&certificate, hash).map_err(|Damaged| TlsFailure::TrustAnchors)?;
             waiting.extend(issuers.iter().cloned());
             found.extend(issuers);
         }
-        Ok(found)
+        // What the administrator names must hold something to verify by.
+        match (self.anchors, &self.file) {
+            (TrustAnchors::File(_), Some(file)) if file.is_empty() => Err(TlsFailure::TrustAnchors),
+            _ => Ok(found),
+        }
     }
 
     /// The trusted certificates with the issuer's name.
-    fn issuers(&mut self, certificate: &X509Ref, hash: u32) -> Result<Vec<X509>, TlsFailure> {
-        let mut candidates = match self.anchors {
-            TrustAnchors::File(_) => Vec::new(),
-            TrustAnchors::Directory(_) | TrustAnchors::System => {
-                parse(&self.monitor.ask_for_anchors(AnchorQuery::BySubject(hash)))?
+    fn issuers(&mut self, certificate: &X509Ref, hash: u32) -> Result<Vec<X509>, Damaged> {
+        let subject = certificate.issuer_name();
+        if !matches!(self.anchors, TrustAnchors::File(_)) {
+            let with_hash = Bundle::read(&self.monitor.ask_for_anchors(AnchorQuery::BySubject(hash)))?;
+            let found = with_hash.with_subject(subject)?;
+            if !found.is_empty() || matches!(self.anchors, TrustAnchors::Directory(_)) {
+                return Ok(found);
             }
-        };
-        if candidates.is_empty() {
-            candidates = self.file()?.to_vec();
         }
-        candidates.retain(|candidate| is_issuer(candidate, certificate));
-        Ok(candidates)
-    }
-
-    fn file(&mut self) -> Result<&[X509], TlsFailure> {
-        let certificates = match (self.file.take(), self.anchors) {
-            (Some(certificates), _) => certificates,
-            (None, TrustAnchors::Directory(_)) => Vec::new(),
-            (None, TrustAnchors::System) => parse(&self.monitor.ask_for_anchors(AnchorQuery::File))?,
-            // What the administrator names must hold something to verify by.
-            (None, TrustAnchors::File(_)) => match parse(&self.monitor.ask_for_anchors(AnchorQuery::File))? {
-                empty if empty.is_empty() => return Err(TlsFailure::TrustAnchors),
-                certificates => certificates,
-            },
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Bundle::read(&self.monitor.ask_for_anchors(AnchorQuery::File))?,
         };
-        Ok(self.file.insert(certificates))
+        self.file.insert(file).with_subject(subject)
     }
-}
-
-fn is_issuer(candidate: &X509Ref, certificate: &X509Ref) -> bool {
-    matches!(candidate.subject_name().try_cmp(certificate.issuer_name()), Ok(Ordering::Equal))
-}
-
-fn parse(pem: &[u8]) -> Result<Vec<X509>, TlsFailure> {
-    X509::stack_from_pem(pem).map_err(|_| TlsFailure::TrustAnchors)
 }

@@ -1,5 +1,6 @@
 //! TLS by the system's OpenSSL. Network child.
 
+mod bundle;
 mod chain;
 pub(super) mod client;
 mod dane;
