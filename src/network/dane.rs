@@ -4,7 +4,7 @@
 //! never "no records".
 #![forbid(unsafe_code)]
 
-use super::dns::{Answer, Lookup, Resolver, TlsaRecord};
+use super::dns::{Answer, Lookup, Owner, Resolver, TlsaRecord};
 use crate::host::HostName;
 
 /// What is known about one exchanger's TLSA records.
@@ -45,6 +45,8 @@ pub(super) enum AddressStatus {
     SecureAlias,
     /// Nothing is.
     Insecure,
+    /// They are not, the name is an alias, and nobody can say whether that is secure.
+    Unknown,
 }
 
 /// How the question for TLSA records was answered.
@@ -61,12 +63,13 @@ pub(super) enum TlsaAnswer {
 /// No more records are handed to OpenSSL. Those that are cut off cannot match, which fails closed.
 const MOST_RECORDS: usize = 128;
 
-/// Whether TLSA records are asked for at all: never where the zone is unsigned, since many name servers there break
-/// when asked (RFC 7672 section 2.2.2).
-pub(super) fn asks(name: NameStatus, address: AddressStatus) -> bool {
+/// What is known before TLSA records are asked for; none: they are to be asked for. Never where the zone is unsigned,
+/// since many name servers there break when asked (RFC 7672 section 2.2.2).
+pub(super) fn without_asking(name: NameStatus, address: AddressStatus) -> Option<Dane> {
     match (name, address) {
-        (NameStatus::Secure, AddressStatus::Secure | AddressStatus::SecureAlias) => true,
-        (NameStatus::Insecure, _) | (NameStatus::Secure, AddressStatus::Insecure) => false,
+        (NameStatus::Secure, AddressStatus::Secure | AddressStatus::SecureAlias) => None,
+        (NameStatus::Secure, AddressStatus::Unknown) => Some(Dane::Unknown),
+        (NameStatus::Insecure, _) | (NameStatus::Secure, AddressStatus::Insecure) => Some(Dane::Insecure),
     }
 }
 
@@ -103,8 +106,8 @@ pub(super) async fn of_exchanger<T>(
     port: u16,
 ) -> Dane {
     let (address, canonical) = address_status(resolver, exchanger, name, addresses).await;
-    if !asks(name, address) {
-        return Dane::Insecure;
+    if let Some(known) = without_asking(name, address) {
+        return known;
     }
     // RFC 7671 section 7: the end of the chain of aliases first, when all of it is secure.
     if let Some(canonical) = canonical {
@@ -126,21 +129,28 @@ async fn address_status<T>(
     let mut is_alias = false;
     for lookup in addresses {
         match lookup {
-            Lookup::Found(Answer::Secure(_), canonical) => {
-                return (AddressStatus::Secure, canonical.clone());
+            Lookup::Found(Answer::Secure(_), Owner::Target(end)) => {
+                return (AddressStatus::Secure, Some(end.clone()));
             }
-            Lookup::Found(Answer::Insecure(_), canonical) => is_alias |= canonical.is_some(),
+            Lookup::Found(Answer::Secure(_), Owner::Itself | Owner::OddTarget) => {
+                return (AddressStatus::Secure, None);
+            }
+            Lookup::Found(Answer::Insecure(_), owner) => is_alias |= *owner != Owner::Itself,
             Lookup::NoData | Lookup::NoName | Lookup::Failed => {}
         }
     }
     if name == NameStatus::Insecure || !is_alias {
         return (AddressStatus::Insecure, None);
     }
-    match resolver.alias(exchanger).await {
-        Lookup::Found(Answer::Secure(_), _) => (AddressStatus::SecureAlias, None),
-        Lookup::Found(Answer::Insecure(_), _) | Lookup::NoData | Lookup::NoName | Lookup::Failed => {
-            (AddressStatus::Insecure, None)
-        }
+    (status_of_alias(&resolver.alias(exchanger).await), None)
+}
+
+/// The status of insecure addresses behind an alias.
+fn status_of_alias(alias: &Lookup<HostName>) -> AddressStatus {
+    match alias {
+        Lookup::Found(Answer::Secure(_), _) => AddressStatus::SecureAlias,
+        Lookup::Found(Answer::Insecure(_), _) | Lookup::NoData | Lookup::NoName => AddressStatus::Insecure,
+        Lookup::Failed => AddressStatus::Unknown,
     }
 }
 
@@ -166,20 +176,27 @@ mod tests {
 
     #[test]
     fn an_insecure_exchanger_is_not_asked_for_tlsa() {
-        for address in [AddressStatus::Secure, AddressStatus::SecureAlias, AddressStatus::Insecure] {
-            assert!(!asks(NameStatus::Insecure, address));
+        use AddressStatus::{Insecure, Secure, SecureAlias, Unknown};
+        for address in [Secure, SecureAlias, Insecure, Unknown] {
+            assert_eq!(without_asking(NameStatus::Insecure, address), Some(Dane::Insecure));
         }
     }
 
     #[test]
     fn a_secure_exchanger_with_insecure_addresses_is_not_asked_for_tlsa() {
-        assert!(!asks(NameStatus::Secure, AddressStatus::Insecure));
+        assert_eq!(without_asking(NameStatus::Secure, AddressStatus::Insecure), Some(Dane::Insecure));
     }
 
     #[test]
     fn a_secure_exchanger_with_secure_addresses_or_a_secure_alias_is_asked() {
-        assert!(asks(NameStatus::Secure, AddressStatus::Secure));
-        assert!(asks(NameStatus::Secure, AddressStatus::SecureAlias));
+        assert_eq!(without_asking(NameStatus::Secure, AddressStatus::Secure), None);
+        assert_eq!(without_asking(NameStatus::Secure, AddressStatus::SecureAlias), None);
+    }
+
+    #[test]
+    fn an_alias_that_cannot_be_looked_up_is_not_an_insecure_one() {
+        assert_eq!(status_of_alias(&Lookup::Failed), AddressStatus::Unknown);
+        assert_eq!(without_asking(NameStatus::Secure, AddressStatus::Unknown), Some(Dane::Unknown));
     }
 
     #[test]

@@ -33,15 +33,25 @@ pub(super) enum Answer<T> {
 /// What a look-up came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lookup<T> {
-    /// There are records; those that cannot be used are left out. When the name is an alias, the name that they
-    /// stand under.
-    Found(Answer<Vec<T>>, Option<HostName>),
+    /// There are records; those that cannot be used are left out.
+    Found(Answer<Vec<T>>, Owner),
     /// The name exists, without such records.
     NoData,
     /// The name does not exist.
     NoName,
     /// No usable answer: SERVFAIL (bogus, too), refused, timeout, garbage.
     Failed,
+}
+
+/// The name that records stand under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The one that was asked for.
+    Itself,
+    /// This one, of which the other is an alias.
+    Target(HostName),
+    /// One that is no host's; the other is an alias all the same.
+    OddTarget,
 }
 
 /// An MX record.
@@ -226,14 +236,16 @@ impl Resolver {
             // Records that cannot be used are records all the same: not "no MX".
             (ResponseCode::NoError, Some(response)) if of_kind(&response) => {
                 let records = response.answers.iter().filter_map(|record| pick(&record.data)).collect();
-                let owner = response.answers.iter().find(|record| record.record_type() == kind);
-                let owner = owner.filter(|record| record.name != *name);
-                let canonical = owner.and_then(|record| host_name(&record.name));
+                let first = response.answers.iter().find(|record| record.record_type() == kind);
+                let owner = match first.filter(|record| record.name != *name) {
+                    None => Owner::Itself,
+                    Some(record) => host_name(&record.name).map_or(Owner::OddTarget, Owner::Target),
+                };
                 let answer = match self.trust_ad && response.metadata.authentic_data {
                     true => Answer::Secure(records),
                     false => Answer::Insecure(records),
                 };
-                Lookup::Found(answer, canonical)
+                Lookup::Found(answer, owner)
             }
             (ResponseCode::NoError, _) => Lookup::NoData,
             (ResponseCode::NXDomain, _) => Lookup::NoName,

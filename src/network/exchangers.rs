@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
 
 use super::dane::{self, Dane, NameStatus};
-use super::dns::{Answer, Lookup, Mx, Resolver};
+use super::dns::{Answer, Lookup, Mx, Owner, Resolver};
 use crate::host::{Host, HostName};
 use crate::ipc::LookupFailure;
 use crate::ipc::observation::ResolverSeen;
@@ -20,6 +20,8 @@ use crate::plan::{Destination, OwnAddresses, Plan, Relay};
 pub(super) struct Exchanger {
     /// Its name; none for an address literal.
     pub(super) name: Option<HostName>,
+    /// What it was found by: the domain, and the end of its secure alias; or what a control file calls it.
+    pub(super) found_by: Vec<HostName>,
     /// Where it may be reached, IPv6 and IPv4 in turn. None: it is there, and could not be looked up now.
     pub(super) addresses: Vec<IpAddr>,
     /// Whether its name can be trusted.
@@ -42,7 +44,9 @@ pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
         Destination::Literal(address, own) if own.contain(*address) => Err(LookupFailure::OnlyOurselves),
         Destination::Literal(address, _) => Ok(vec![at(*address)]),
         Destination::Relay(Relay { host: Host::Name(relay), .. }) => look_up(plan, async |resolver| {
-            let search = Search { resolver, status: NameStatus::Secure, tlsa_port: tlsa_port(plan) };
+            let found_by = vec![relay.clone()];
+            let (resolver, status) = (resolver.clone(), NameStatus::Secure);
+            let search = Search { resolver, status, found_by, tlsa_port: tlsa_port(plan) };
             let candidates = with_addresses(&search, vec![(0, relay.clone())]).await;
             // What the administrator wrote is not the recipient's fault: never a bounce.
             candidates.map(in_order).map_err(|_| LookupFailure::Temporary)
@@ -55,7 +59,8 @@ pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
 
 /// An address has no TLSA records.
 fn at(address: IpAddr) -> Exchanger {
-    Exchanger { name: None, addresses: vec![address], status: NameStatus::Secure, dane: Dane::NotAsked }
+    let (status, dane) = (NameStatus::Secure, Dane::NotAsked);
+    Exchanger { name: None, found_by: Vec::new(), addresses: vec![address], status, dane }
 }
 
 /// The port to ask TLSA records for; none when the rule asks for none.
@@ -64,10 +69,19 @@ fn tlsa_port(plan: &Plan) -> Option<u16> {
 }
 
 /// What all exchangers of a delivery have in common while they are looked up.
-struct Search<'a> {
-    resolver: &'a Resolver,
+#[derive(Clone)]
+struct Search {
+    resolver: Resolver,
     status: NameStatus,
+    found_by: Vec<HostName>,
     tlsa_port: Option<u16>,
+}
+
+impl Search {
+    fn exchanger(&self, name: HostName, addresses: Vec<IpAddr>, dane: Dane) -> Exchanger {
+        let Search { status, found_by, .. } = self.clone();
+        Exchanger { name: Some(name), found_by, addresses, status, dane }
+    }
 }
 
 /// Runs look-ups under the one deadline, in an event loop that is gone afterwards.
@@ -98,8 +112,14 @@ async fn of_domain(
     own: &OwnAddresses,
     tlsa_port: Option<u16>,
 ) -> Result<Vec<Exchanger>, LookupFailure> {
+    let mut found_by = vec![domain.clone()];
     let (status, names) = match resolver.mx(domain).await {
-        Lookup::Found(Answer::Secure(records), _) => (NameStatus::Secure, order(records)?),
+        Lookup::Found(Answer::Secure(records), owner) => {
+            if let Owner::Target(end) = owner {
+                found_by.push(end);
+            }
+            (NameStatus::Secure, order(records)?)
+        }
         Lookup::Found(Answer::Insecure(records), _) => (NameStatus::Insecure, order(records)?),
         // RFC 5321 section 5.1: without MX records the domain is its own exchanger. A validating resolver does not
         // let MX records of a signed zone be denied; whether the zone is signed is seen by its addresses.
@@ -112,7 +132,7 @@ async fn of_domain(
             });
         }
     };
-    let search = Search { resolver, status, tlsa_port };
+    let search = Search { resolver: resolver.clone(), status, found_by, tlsa_port };
     let better = better_than_own(with_addresses(&search, names).await?, own);
     if better.is_empty() { Err(LookupFailure::OnlyOurselves) } else { Ok(in_order(better)) }
 }
@@ -142,7 +162,7 @@ fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
 /// Asks for all addresses. Exchangers that have none are passed over; those whose look-up failed stay,
 /// without addresses, because they might have taken the message.
 async fn with_addresses(
-    search: &Search<'_>,
+    search: &Search,
     mut names: Vec<(u16, HostName)>,
 ) -> Result<Vec<Candidate>, LookupFailure> {
     let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
@@ -150,10 +170,11 @@ async fn with_addresses(
     for group in names.chunks(AT_ONCE) {
         candidates.extend(looked_up(search, group).await?);
     }
-    candidates.extend(left_out.into_iter().map(|(preference, name)| {
-        let (status, dane) = (search.status, Dane::Unknown);
-        (preference, Exchanger { name: Some(name), addresses: Vec::new(), status, dane })
-    }));
+    candidates.extend(
+        left_out
+            .into_iter()
+            .map(|(preference, name)| (preference, search.exchanger(name, Vec::new(), Dane::Unknown))),
+    );
     if candidates.is_empty() {
         return Err(LookupFailure::NoAddress);
     }
@@ -164,10 +185,10 @@ async fn with_addresses(
 }
 
 /// Looks `names` up at the same time.
-async fn looked_up(search: &Search<'_>, names: &[(u16, HostName)]) -> Result<Vec<Candidate>, LookupFailure> {
+async fn looked_up(search: &Search, names: &[(u16, HostName)]) -> Result<Vec<Candidate>, LookupFailure> {
     let mut lookups = JoinSet::new();
     for (index, (preference, name)) in names.iter().enumerate() {
-        let lookup = candidate(search.resolver.clone(), name.clone(), search.status, search.tlsa_port);
+        let lookup = candidate(search.clone(), name.clone());
         let preference = *preference;
         lookups.spawn(async move { (index, lookup.await.map(|exchanger| (preference, exchanger))) });
     }
@@ -180,12 +201,8 @@ async fn looked_up(search: &Search<'_>, names: &[(u16, HostName)]) -> Result<Vec
 }
 
 /// One exchanger; none when it has no address.
-async fn candidate(
-    resolver: Resolver,
-    name: HostName,
-    status: NameStatus,
-    tlsa_port: Option<u16>,
-) -> Option<Exchanger> {
+async fn candidate(search: Search, name: HostName) -> Option<Exchanger> {
+    let resolver = &search.resolver;
     let v4 = tokio::spawn({
         let (resolver, name) = (resolver.clone(), name.clone());
         async move { resolver.ipv4(&name).await }
@@ -202,11 +219,11 @@ async fn candidate(
     if addresses.is_empty() && !failed {
         return None;
     }
-    let dane = match tlsa_port {
-        Some(port) => dane::of_exchanger(&resolver, &name, status, [&v6, &v4], port).await,
+    let dane = match search.tlsa_port {
+        Some(port) => dane::of_exchanger(resolver, &name, search.status, [&v6, &v4], port).await,
         None => Dane::NotAsked,
     };
-    Some(Exchanger { name: Some(name), addresses: interleave(addresses), status, dane })
+    Some(search.exchanger(name, interleave(addresses), dane))
 }
 
 /// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly

@@ -8,7 +8,7 @@ use crate::network::connect::{NoConnection, connect_any};
 use crate::network::dane::Dane;
 use crate::network::exchangers::Exchanger;
 use crate::network::tls::Peer;
-use crate::plan::{Destination, Plan, Purpose};
+use crate::plan::{Plan, Purpose};
 
 /// Whether a verdict has been claimed.
 enum Verdict {
@@ -33,11 +33,7 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
 
 /// Walks over the addresses of one exchanger that have not been talked to yet.
 fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> Verdict {
-    let Exchanger { name, mut addresses, status, dane } = exchanger;
-    let domain = match &plan.destination {
-        Destination::Exchangers(domain, _) => Some(domain),
-        Destination::Literal(..) | Destination::Relay(_) => None,
-    };
+    let Exchanger { name, found_by, mut addresses, status, dane } = exchanger;
     let mut has_answered = false;
     let mut start_tls = StartTls::AsThePolicySays;
     while !addresses.is_empty() {
@@ -68,7 +64,7 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
         };
         let peer = Peer {
             server: &server,
-            domain,
+            found_by: &found_by,
             status,
             policy: &policy,
             dane: &dane,

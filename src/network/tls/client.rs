@@ -53,7 +53,7 @@ fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
     let context = context(peer)?;
     let mut session = Ssl::new(&context).map_err(|_| TlsFailure::Session)?;
     let armed = match peer.dane {
-        Dane::Match { base, records } => dane::arm(&mut session, base, peer.domain, records)?,
+        Dane::Match { base, records } => dane::arm(&mut session, base, peer.found_by, records)?,
         Dane::NotAsked | Dane::Insecure | Dane::Absent | Dane::Encrypt | Dane::Unknown => {
             if let Some(name) = &peer.server.name {
                 session.set_hostname(name.as_str()).map_err(|_| TlsFailure::Session)?;

@@ -20,11 +20,12 @@ pub(super) enum Armed {
     No,
 }
 
-/// Prepares `session` for a server with `records` under the name `base`. A certificate for `domain` will do as well.
+/// Prepares `session` for a server with `records` under the name `base`. A certificate for one of `other_names` will do
+/// as well (RFC 7672 section 3.2.2).
 pub(super) fn arm(
     session: &mut SslRef,
     base: &HostName,
-    domain: Option<&HostName>,
+    other_names: &[HostName],
     records: &[TlsaRecord],
 ) -> Result<Armed, TlsFailure> {
     // Also sends the base domain as SNI.
@@ -33,7 +34,7 @@ pub(super) fn arm(
     }
     ffi::skip_names_of_dane_ee(session);
     session.param_mut().set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
-    if domain.is_some_and(|domain| !ffi::add_name(session, domain)) {
+    if !other_names.iter().all(|name| ffi::add_name(session, name)) {
         return Err(TlsFailure::Session);
     }
     let mut usable = false;

@@ -17,8 +17,8 @@ use crate::tls_policy::{Need, TlsPolicy};
 pub(super) struct Peer<'a> {
     /// Its name and address.
     pub(super) server: &'a Server,
-    /// The recipients' domain, when the server is one of its exchangers.
-    pub(super) domain: Option<&'a HostName>,
+    /// What it was found by: the recipients' domain, when the server is one of its exchangers.
+    pub(super) found_by: &'a [HostName],
     /// Whether DNSSEC vouches for the name.
     pub(super) status: NameStatus,
     /// What the control files demand.

@@ -10,7 +10,6 @@ use openssl::x509::{X509, X509Ref};
 use super::dane::Armed;
 use super::ffi::Wildcards;
 use super::{Peer, chain, dane, ffi};
-use crate::host::HostName;
 use crate::ipc::TlsFailure;
 use crate::ipc::child_end::ChildEnd;
 use crate::network::dane::NameStatus;
@@ -99,12 +98,14 @@ fn is_named(
 ) -> Result<(), TlsFailure> {
     let named = match &peer.server.name {
         None => ffi::is_for_address(certificate, peer.server.address),
-        // The name of an exchanger that nobody vouches for may be an attacker's choice; the domain's never is.
-        Some(name) => [Some(name), peer.domain.filter(|_| peer.status == NameStatus::Insecure)]
-            .into_iter()
-            .flatten()
-            .map(HostName::as_str)
-            .any(|name| is_for(certificate, name)),
+        Some(name) => {
+            // The name of an exchanger that nobody vouches for may be an attacker's choice; the domain's never is.
+            let found_by = match peer.status {
+                NameStatus::Insecure => peer.found_by,
+                NameStatus::Secure => &[],
+            };
+            [name].into_iter().chain(found_by).any(|name| is_for(certificate, name.as_str()))
+        }
     };
     if named { Ok(()) } else { Err(TlsFailure::WrongName) }
 }

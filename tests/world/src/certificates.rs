@@ -1,6 +1,6 @@
 //! Certificates for the servers of a test: a throw-away authority, what it issues, and acceptors.
 //!
-//! Keys are ECDSA P-256, made anew for every run and worth nothing outside the private network.
+//! Keys are ECDSA P-256 unless asked otherwise, made anew for every run and worth nothing outside the private network.
 
 use std::fs;
 use std::io;
@@ -14,6 +14,7 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
@@ -57,7 +58,24 @@ impl Identity {
         start: &Asn1TimeRef,
         end: &Asn1TimeRef,
     ) -> Result<Self, ErrorStack> {
-        let key = new_key()?;
+        Self::vouch_for_itself(names, new_key()?, start, end)
+    }
+
+    /// The same as [`self_signed`](Identity::self_signed) with an RSA key of 2048 bits.
+    ///
+    /// # Errors
+    /// OpenSSL refuses a name, or fails.
+    pub fn self_signed_rsa(names: &[&str]) -> Result<Self, ErrorStack> {
+        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
+        Self::vouch_for_itself(names, PKey::from_rsa(Rsa::generate(2048)?)?, &start, &end)
+    }
+
+    fn vouch_for_itself(
+        names: &[&str],
+        key: PKey<Private>,
+        start: &Asn1TimeRef,
+        end: &Asn1TimeRef,
+    ) -> Result<Self, ErrorStack> {
         let subject = subject(names.first().copied().unwrap_or("localhost"))?;
         let mut builder = prepare(&subject, &subject, &key)?;
         builder.set_not_before(start)?;
@@ -79,6 +97,21 @@ impl Identity {
         fs::write(&files.certificate, self.certificate.to_pem()?)?;
         fs::write(&files.key, self.key.private_key_to_pem_pkcs8()?)?;
         Ok(files)
+    }
+
+    /// Writes `NAME.chain` into a directory: the key, the certificate, and those that follow it, in one PEM file, as
+    /// Postfix's `smtpd_tls_chain_files` wants it.
+    ///
+    /// # Errors
+    /// The file cannot be written, or OpenSSL cannot encode.
+    pub fn write_chain(&self, directory: &Path, name: &str, following: &[X509]) -> io::Result<PathBuf> {
+        let mut pem = self.key.private_key_to_pem_pkcs8()?;
+        for certificate in std::iter::once(&self.certificate).chain(following) {
+            pem.extend(certificate.to_pem()?);
+        }
+        let file = directory.join(format!("{name}.chain"));
+        fs::write(&file, pem)?;
+        Ok(file)
     }
 
     /// What a server needs to answer handshakes with this certificate; clients of TLS 1.2 and up.
@@ -103,14 +136,28 @@ impl Authority {
     /// # Errors
     /// OpenSSL fails.
     pub fn new(name: &str) -> Result<Self, ErrorStack> {
+        Self::make(name, None)
+    }
+
+    /// An intermediate authority, which this one vouches for.
+    ///
+    /// # Errors
+    /// OpenSSL fails.
+    pub fn intermediate(&self, name: &str) -> Result<Self, ErrorStack> {
+        Self::make(name, Some(&self.0))
+    }
+
+    /// An authority below `above`, or one of its own.
+    fn make(name: &str, above: Option<&Identity>) -> Result<Self, ErrorStack> {
         let key = new_key()?;
         let subject = subject(name)?;
-        let mut builder = prepare(&subject, &subject, &key)?;
+        let issuer = above.map_or(&*subject, |above| above.certificate.subject_name());
+        let mut builder = prepare(issuer, &subject, &key)?;
         builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
         builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
         let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
         builder.append_extension(identifier)?;
-        builder.sign(&key, MessageDigest::sha256())?;
+        builder.sign(above.map_or(&key, |above| &above.key), MessageDigest::sha256())?;
         Ok(Self(Identity { certificate: builder.build(), key }))
     }
 
@@ -124,9 +171,25 @@ impl Authority {
     /// # Errors
     /// OpenSSL refuses a name, or fails.
     pub fn issue(&self, names: &[&str]) -> Result<Identity, ErrorStack> {
+        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
+        self.issue_within(names, &start, &end)
+    }
+
+    /// The same, valid from `start` to `end`.
+    ///
+    /// # Errors
+    /// OpenSSL refuses a name, or fails.
+    pub fn issue_within(
+        &self,
+        names: &[&str],
+        start: &Asn1TimeRef,
+        end: &Asn1TimeRef,
+    ) -> Result<Identity, ErrorStack> {
         let key = new_key()?;
         let subject = subject(names.first().copied().unwrap_or("localhost"))?;
         let mut builder = prepare(self.0.certificate.subject_name(), &subject, &key)?;
+        builder.set_not_before(start)?;
+        builder.set_not_after(end)?;
         add_server_extensions(&mut builder, Some(&self.0.certificate), names)?;
         builder.sign(&self.0.key, MessageDigest::sha256())?;
         Ok(Identity { certificate: builder.build(), key })

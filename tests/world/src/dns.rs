@@ -2,14 +2,14 @@
 //! `127.0.0.1:53` where the private `/etc/resolv.conf` points.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::daemon::Daemon;
 use crate::programs::command;
 use crate::world::{Needs, World, make_directory};
-use crate::zones::{NAME_SERVER, Published, Zones};
+use crate::zones::{NAME_SERVER, Published, SILENT_SERVER, Zones};
 
 /// Running name servers; they end when this is dropped, and port 53 is free again.
 #[derive(Debug)]
@@ -18,9 +18,21 @@ pub struct Dns {
     pub resolver: Daemon,
     /// nsd, which answers for all zones.
     pub authority: Daemon,
+    log: PathBuf,
+    /// What is sent there waits for ever.
+    _silence: UdpSocket,
 }
 
 impl Dns {
+    /// Whether the resolver was asked for this name, without a dot at its end, and type. What a delivery that has ended
+    /// asked for is known.
+    #[must_use]
+    pub fn was_asked(&self, name: &str, kind: &str) -> bool {
+        let log = fs::read_to_string(&self.log).expect("log of unbound");
+        let question = format!("{name}. {kind} IN").to_lowercase();
+        log.lines().any(|line| line.to_lowercase().ends_with(&format!(" {question}")))
+    }
+
     /// Stops both servers: nothing is on port 53 any more.
     pub fn stop(self) {}
 }
@@ -48,9 +60,12 @@ impl World {
             .expect("root.hints");
         let mut unbound = command("unbound");
         unbound.arg("-d").arg("-c").arg(&configuration);
-        let resolver = Daemon::start("unbound", &unbound, &directory.join("unbound.log"));
+        let log = directory.join("unbound.log");
+        let resolver = Daemon::start("unbound", &unbound, &log);
 
         Dns {
+            log,
+            _silence: UdpSocket::bind(port_53(SILENT_SERVER)).expect("port of the silent name server"),
             authority: authority.once_it_listens_on(port_53(NAME_SERVER)),
             resolver: resolver.once_it_listens_on(port_53("127.0.0.1")),
         }
@@ -85,7 +100,7 @@ fn unbound_conf(directory: &Path, published: &Published, zones: &Zones) -> Strin
          \x20num-threads: 1\n module-config: \"validator iterator\"\n root-hints: \"{directory}/root.hints\"\n\
          \x20trust-anchor-file: \"{trust_anchor}\"\n do-not-query-localhost: no\n\
          \x20local-zone: \"test.\" nodefault\n qname-minimisation: no\n target-fetch-policy: \"0 0 0 0 0\"\n\
-         \x20log-servfail: yes\n val-log-level: 2\n"
+         \x20log-servfail: yes\n log-queries: yes\n val-log-level: 2\n"
     );
     for option in &zones.unbound_options {
         conf.push_str(&format!(" {option}\n"));

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! example.test MX 10 mx1.example.test        any type with RFC 1035's text for its data
+//! mx1.example.test TLSA \# 2 0301           one octet or more as they are (RFC 3597 section 5)
 //! example.test MX 10 mail\032server.test      a blank in a label of an exchanger; no other escape is known
 //! insecure mx1.example.test A 192.0.2.10     answered without AD
 //! gone.test NXDOMAIN                         the default for names that nothing is said about
@@ -24,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::{MX, SOA};
+use hickory_proto::rr::rdata::{MX, NULL, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// The one address it listens on.
@@ -244,6 +245,19 @@ impl Entry {
 }
 
 fn record_data(kind: RecordType, data: &str) -> Result<RData, String> {
+    if let Some(octets) = data.strip_prefix("\\# ") {
+        let (length, digits) = octets.split_once(' ').unwrap_or((octets, ""));
+        let octets: Result<Vec<u8>, _> = digits
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16))
+            .collect();
+        let octets = octets.map_err(|error| error.to_string())?;
+        if octets.is_empty() || length.parse() != Ok(octets.len()) {
+            return Err(format!("these are {} octets", octets.len()));
+        }
+        return Ok(RData::Unknown { code: kind, rdata: NULL::with(octets) });
+    }
     match data.split_once(' ') {
         // The library's parser takes host names alone.
         Some((preference, name)) if kind == RecordType::MX && name.contains(BLANK) => {
@@ -457,6 +471,8 @@ mod tests {
     fn a_bad_line_is_named() {
         assert_eq!(Zone::parse("a.test A 192.0.2.1\nb.test Q x\n").unwrap_err().line, 2);
         assert_eq!(Zone::parse("a.test A here\n").unwrap_err().line, 1);
+        assert_eq!(Zone::parse("a.test TLSA \\# 2 03\n").unwrap_err().line, 1);
+        assert!(Zone::parse("a.test TLSA \\# 2 0301\n").is_ok());
         assert_eq!(Zone::parse("a.test\n").unwrap_err().line, 1);
     }
 }

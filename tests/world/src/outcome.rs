@@ -2,7 +2,7 @@
 
 use std::process::ExitStatus;
 
-use crate::rspawn::{self, Belief};
+use crate::rspawn::{self, Belief, Letter};
 
 /// The end of a delivery.
 #[derive(Clone, Debug)]
@@ -46,6 +46,23 @@ impl Outcome {
             readable(&self.stderr),
             self.status
         );
+    }
+
+    /// Stops the test unless Postfix has taken the message `how`, as in `192.0.2.1 accepted message`, and the
+    /// recipients' reports are these.
+    #[track_caller]
+    pub fn assert_queued(&self, recipients: &[&str], how: &str) {
+        let mut reports = self.reports();
+        let success = reports.pop().unwrap_or_default();
+        // The last word is the name in Postfix's queue.
+        let prefix = format!("K{how}.\nRemote host said: 250 2.0.0 Ok: queued as ");
+        let queued = success.strip_prefix(prefix.as_bytes()).and_then(|queued| queued.strip_suffix(b"\n"));
+        let is_queued =
+            queued.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric));
+        assert!(is_queued, "{prefix:?} expected\n{}", readable(&self.stdout));
+        assert_eq!(reports, recipients.iter().map(|report| report.as_bytes().to_vec()).collect::<Vec<_>>());
+        self.assert_reports(&self.reports());
+        assert_eq!(self.belief().letter, Letter::K);
     }
 }
 

@@ -81,9 +81,16 @@ impl Postfix {
 
     /// Takes mail on one more port of its address, with these settings in effect there only.
     #[must_use]
-    pub fn port(mut self, port: u16, settings: &[&str]) -> Postfix {
+    pub fn port(self, port: u16, settings: &[&str]) -> Postfix {
+        let socket = SocketAddr::new(self.address, port);
+        self.socket(socket, settings)
+    }
+
+    /// Takes mail on one more address and port, with these settings in effect there only.
+    #[must_use]
+    pub fn socket(mut self, socket: SocketAddr, settings: &[&str]) -> Postfix {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        self.services.push((SocketAddr::new(self.address, port), settings));
+        self.services.push((socket, settings));
         self
     }
 
@@ -179,7 +186,8 @@ impl World {
     #[must_use]
     pub fn postfix(&self, postfix: Postfix) -> Mailbox {
         self.require(Needs::Postfix);
-        let socket = SocketAddr::new(postfix.address, 25);
+        // Postfix listens in the order of the services.
+        let (last, _) = postfix.services.last().expect("a service");
         let home = self.scratch().join(format!("postfix-{}", postfix.address));
         make_home(&home);
         let etc = home.join("etc");
@@ -191,7 +199,7 @@ impl World {
         let daemon =
             Daemon::start(&format!("postfix on {}", postfix.address), &master, &home.join("log/master"))
                 .with_log(&home.join("log/maillog"))
-                .once_it_listens_on(socket);
+                .once_it_listens_on(*last);
         Mailbox { daemon, home, returned: RefCell::default() }
     }
 }
@@ -255,7 +263,7 @@ fn after_field(mut message: &[u8]) -> &[u8] {
 }
 
 /// Writes a file as if a while ago: Postfix waits before it trusts a file that was just changed.
-fn write_old(path: &Path, text: &str) {
+pub(crate) fn write_old(path: &Path, text: &str) {
     let mut file = File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     file.write_all(text.as_bytes()).expect("file of Postfix");
     file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("time of a file");

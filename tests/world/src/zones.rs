@@ -1,16 +1,14 @@
 //! A small DNS from the root down, signed with keys of its own: what the zones hold, who is whose
 //! parent, and the files that a name server and a validating resolver read.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::programs::{command, run};
+use crate::signing;
 
 /// Where the name server of all zones is.
 pub(crate) const NAME_SERVER: &str = "127.0.0.2";
-
-/// The start of every zone file.
-const HEAD: &str = "$TTL 300\n@ SOA ns. hostmaster. 1 3600 600 86400 60\n@ NS ns.\n";
+/// Where nothing ever answers.
+pub(crate) const SILENT_SERVER: &str = "127.0.0.3";
 
 /// The zones of a test. The root, and the top-level domains of the zones given, come by themselves;
 /// both are signed.
@@ -23,23 +21,38 @@ pub struct Zones {
 }
 
 #[derive(Clone, Debug)]
-struct Zone {
+pub(crate) struct Zone {
     /// Without the dot at the end; empty for the root.
-    name: String,
-    text: String,
-    kind: Kind,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Insecure,
-    Signed,
+    Signed(Denial),
     /// Signed; then the signatures of these record sets were altered.
     Bogus(Altered),
+    /// The time of its signatures is over.
+    Expired,
+    /// Its parent says that it is signed, and it is not.
+    Stripped,
+    /// Delegated to a server that never answers.
+    Silent,
+}
+
+/// How a signed zone says that there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    Nsec,
+    Nsec3,
+    /// NSEC3, which says nothing about delegations without signatures.
+    OptOut,
 }
 
 #[derive(Clone, Debug)]
-enum Altered {
+pub(crate) enum Altered {
     /// All of the zone but its keys: denials too.
     All,
     /// Owner, as an absolute name without the last dot, and type.
@@ -56,7 +69,37 @@ impl Zones {
     /// A signed zone.
     #[must_use]
     pub fn signed(self, name: &str, text: &str) -> Zones {
-        self.with(name, text, Kind::Signed)
+        self.with(name, text, Kind::Signed(Denial::Nsec))
+    }
+
+    /// A signed zone whose denials are NSEC3 records.
+    #[must_use]
+    pub fn signed_by_nsec3(self, name: &str, text: &str) -> Zones {
+        self.with(name, text, Kind::Signed(Denial::Nsec3))
+    }
+
+    /// A signed zone with NSEC3 and opt-out: a denial does not prove that there is no insecure zone.
+    #[must_use]
+    pub fn signed_with_opt_out(self, name: &str, text: &str) -> Zones {
+        self.with(name, text, Kind::Signed(Denial::OptOut))
+    }
+
+    /// A signed zone whose signatures ran out.
+    #[must_use]
+    pub fn expired(self, name: &str, text: &str) -> Zones {
+        self.with(name, text, Kind::Expired)
+    }
+
+    /// A zone without signatures whose parent has a DS record for it.
+    #[must_use]
+    pub fn stripped(self, name: &str, text: &str) -> Zones {
+        self.with(name, text, Kind::Stripped)
+    }
+
+    /// A delegation to a server that never answers.
+    #[must_use]
+    pub fn silent(self, name: &str) -> Zones {
+        self.with(name, "", Kind::Silent)
     }
 
     /// A zone without signatures, securely delegated as such.
@@ -104,12 +147,18 @@ impl Zones {
         // Children first: their parents' files hold their delegations.
         zones.sort_by_key(|zone| labels(&zone.name));
         while let Some(zone) = zones.pop() {
-            let (file, ds) = publish(&zone, directory, &published.trust_anchor);
-            let name = absolute(&zone.name);
+            let name = zone.origin();
+            let (server, ds) = match zone.kind {
+                Kind::Silent => ("silent.", String::new()),
+                _ => {
+                    let (file, ds) = signing::publish(&zone, directory, &published.trust_anchor);
+                    published.files.push((name.clone(), file));
+                    ("ns.", ds)
+                }
+            };
             if let Some(parent) = zones.iter_mut().rev().find(|other| zone.is_below(other)) {
-                parent.text.push_str(&format!("\n{name} NS ns.\n{ds}\n"));
+                parent.text.push_str(&format!("\n{name} NS {server}\n{ds}\n"));
             }
-            published.files.push((name, file));
         }
         published
     }
@@ -120,11 +169,15 @@ impl Zones {
         let tops = self.zones.iter().filter_map(|zone| zone.name.rsplit('.').next());
         for name in tops.chain([""]) {
             if zones.iter().all(|zone| zone.name != name) {
-                zones.push(Zone { name: name.to_owned(), text: String::new(), kind: Kind::Signed });
+                zones.push(Zone {
+                    name: name.to_owned(),
+                    text: String::new(),
+                    kind: Kind::Signed(Denial::Nsec),
+                });
             }
         }
         let root = zones.iter_mut().find(|zone| zone.name.is_empty()).expect("the root is there");
-        root.text.push_str(&format!("\nns. A {NAME_SERVER}\n"));
+        root.text.push_str(&format!("\nns. A {NAME_SERVER}\nsilent. A {SILENT_SERVER}\n"));
         zones
     }
 }
@@ -141,79 +194,14 @@ fn labels(name: &str) -> usize {
     name.split('.').filter(|label| !label.is_empty()).count()
 }
 
-fn absolute(name: &str) -> String {
-    format!("{name}.")
-}
-
 impl Zone {
+    /// The absolute name.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}.", self.name)
+    }
+
     fn is_below(&self, other: &Zone) -> bool {
         let rest = self.name.strip_suffix(&other.name);
         rest.is_some_and(|rest| !rest.is_empty() && (other.name.is_empty() || rest.ends_with('.')))
     }
-}
-
-/// Writes one zone; returns its file and the DS records for its parent.
-fn publish(zone: &Zone, directory: &Path, root_key: &Path) -> (PathBuf, String) {
-    let origin = absolute(&zone.name);
-    let name = if zone.name.is_empty() { "root" } else { &zone.name };
-    let file = directory.join(format!("{name}.zone"));
-    fs::write(&file, format!("$ORIGIN {origin}\n{HEAD}{}\n", zone.text)).expect("zone file");
-    let altered = match &zone.kind {
-        Kind::Insecure => return (file, String::new()),
-        Kind::Signed => None,
-        Kind::Bogus(altered) => Some(altered),
-    };
-    let mut keygen = command("ldns-keygen");
-    keygen.current_dir(directory).args(["-k", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom", &origin]);
-    let key = String::from_utf8(run(&mut keygen)).expect("name of a key");
-    let key = key.trim();
-    let of_key = |part: &str| directory.join(format!("{key}.{part}"));
-    let signed = directory.join(format!("{name}.signed"));
-    run(command("ldns-signzone")
-        .current_dir(directory)
-        .arg("-f")
-        .arg(&signed)
-        .args(["-o", &origin])
-        .arg(&file)
-        .arg(key));
-    if let Some(altered) = altered {
-        let text = fs::read_to_string(&signed).expect("signed zone");
-        fs::write(&signed, alter_signatures(&text, altered)).expect("signed zone");
-    }
-    if zone.name.is_empty() {
-        fs::copy(of_key("key"), root_key).expect("key of the root");
-    }
-    (signed, fs::read_to_string(of_key("ds")).expect("DS of a key"))
-}
-
-/// Spoils the signatures of the record sets meant: a validator cannot tell an altered signature from
-/// altered data.
-fn alter_signatures(zone: &str, altered: &Altered) -> String {
-    let mut count = 0;
-    let mut alter = |line: &str| {
-        // owner, TTL, class, type; covered type, seven more fields, signature.
-        let mut fields: Vec<&str> = line.split_whitespace().collect();
-        let [owner, _, _, "RRSIG", covered, ..] = fields[..] else { return line.to_owned() };
-        let meant = match altered {
-            Altered::All => covered != "DNSKEY",
-            Altered::These(records) => {
-                let owner = owner.trim_end_matches('.').to_lowercase();
-                records.iter().any(|(name, kind)| *name == owner && kind == covered)
-            }
-        };
-        if !meant {
-            return line.to_owned();
-        }
-        count += 1;
-        let signature = fields.pop().expect("an RRSIG has a signature");
-        let first = if signature.starts_with('A') { 'B' } else { 'A' };
-        format!("{} {first}{}", fields.join(" "), &signature[1..])
-    };
-    let text = zone.lines().map(|line| alter(line) + "\n").collect();
-    let expected = match altered {
-        Altered::All => 1,
-        Altered::These(records) => records.len(),
-    };
-    assert!(count >= expected, "only {count} of the record sets to be made bogus exist");
-    text
 }

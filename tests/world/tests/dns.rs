@@ -79,6 +79,48 @@ fn single_record_sets_can_be_bogus() {
 }
 
 #[test]
+fn zones_deny_with_nsec3_and_opt_out() {
+    in_world(|world| {
+        needs(world);
+        let text = "@ A 192.0.2.10\n";
+        let zones = Zones::new().signed_by_nsec3("hashed.test", text).signed_with_opt_out("out.test", text);
+        let _dns = world.dns(&zones.insecure("plain.out.test", text));
+        assert!(is_authenticated(&ask("hashed.test", "A")) && is_authenticated(&ask("out.test", "A")));
+        let hashed = ask("none.hashed.test", "A");
+        assert!(hashed.contains("rcode: NXDOMAIN") && is_authenticated(&hashed), "{hashed}");
+        let out = ask("none.out.test", "A");
+        assert!(out.contains("rcode: NXDOMAIN") && !is_authenticated(&out), "{out}");
+    });
+}
+
+#[test]
+fn expired_and_stripped_zones_fail() {
+    in_world(|world| {
+        needs(world);
+        let text = "@ A 192.0.2.10\n";
+        let _dns = world.dns(&Zones::new().expired("late.test", text).stripped("bare.test", text));
+        for name in ["late.test", "bare.test"] {
+            let answer = ask(name, "A");
+            assert!(answer.contains("rcode: SERVFAIL"), "{name}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn silent_zones_are_delegated_and_questions_are_remembered() {
+    in_world(|world| {
+        needs(world);
+        let dns =
+            world.dns(&Zones::new().signed("example.test", "@ A 192.0.2.10\n").silent("mute.example.test"));
+        assert!(!dns.was_asked("mute.example.test", "NS"));
+        let delegation = programs::command("drill").args(["mute.example.test", "NS", "@127.0.0.2"]).output();
+        assert!(String::from_utf8_lossy(&delegation.unwrap().stdout).contains("NS\tsilent."));
+        assert!(ask("EXAMPLE.test", "A").contains("192.0.2.10"));
+        assert!(dns.was_asked("example.test", "A") && !dns.was_asked("example.test", "AAAA"));
+    });
+}
+
+#[test]
 fn options_reach_the_resolver() {
     in_world(|world| {
         needs(world);
