@@ -15,6 +15,8 @@ pub struct TlsPolicy {
     pub need: Need,
     /// What the certificate must prove.
     pub certificate: CertificateNeed,
+    /// The fingerprint that it must have beside that.
+    pub pin: Option<Fingerprint>,
     /// OpenSSL's cipher string, for TLS 1.2 and below; none: the system's.
     pub ciphers: Option<String>,
     /// How many intermediate certificates a chain may have; none: OpenSSL's default.
@@ -49,8 +51,6 @@ pub enum CertificateNeed {
     Name(TrustAnchors),
     /// The chain, and that the server's name itself is in the certificate.
     ExactName(TrustAnchors),
-    /// That it is the one with this fingerprint.
-    Pinned(Fingerprint),
 }
 
 /// Where trust anchors come from.
@@ -93,6 +93,8 @@ pub struct Fingerprint {
 pub struct Proof {
     /// Its certificate matches a secure TLSA record.
     pub tlsa: bool,
+    /// Its certificate has the fingerprint.
+    pub pinned: bool,
     /// What was verified by the rule.
     pub certificate: Verified,
 }
@@ -108,13 +110,11 @@ pub enum Verified {
     Name,
     /// Chain and exact name.
     ExactName,
-    /// It has the fingerprint.
-    Pinned,
 }
 
 impl Proof {
     /// Encryption alone.
-    pub const NOTHING: Proof = Proof { tlsa: false, certificate: Verified::Nothing };
+    pub const NOTHING: Proof = Proof { tlsa: false, pinned: false, certificate: Verified::Nothing };
 }
 
 impl TlsPolicy {
@@ -122,6 +122,7 @@ impl TlsPolicy {
     pub const OPPORTUNISTIC: TlsPolicy = TlsPolicy {
         need: Need::Optional,
         certificate: CertificateNeed::Nothing,
+        pin: None,
         ciphers: None,
         verify_depth: None,
         tlsa: true,
@@ -129,7 +130,7 @@ impl TlsPolicy {
 
     /// Whether a message may be sent over a connection in this state: without TLS, or with TLS that proved this much.
     pub fn allows(&self, tls: Option<Proof>) -> bool {
-        let Some(Proof { tlsa, certificate }) = tls else {
+        let Some(Proof { tlsa, pinned, certificate }) = tls else {
             return self.need != Need::Required;
         };
         let proved = match &self.certificate {
@@ -139,20 +140,18 @@ impl TlsPolicy {
             }
             CertificateNeed::Name(_) => matches!(certificate, Verified::Name | Verified::ExactName),
             CertificateNeed::ExactName(_) => certificate == Verified::ExactName,
-            CertificateNeed::Pinned(_) => certificate == Verified::Pinned,
         };
-        proved || (tlsa && self.tlsa_suffices())
+        (pinned || self.pin.is_none()) && (proved || (tlsa && self.tlsa_suffices()))
     }
 
-    /// Whether a TLSA match makes the rest of the demand needless: where only the system's trust anchors stand behind
-    /// it. Anchors that the administrator names, and fingerprints, hold beside it.
+    /// Whether a TLSA match makes the rest of [`certificate`](Self::certificate) needless: where only the system's trust
+    /// anchors stand behind it. Anchors that the administrator names hold beside it, and so does a fingerprint.
     pub fn tlsa_suffices(&self) -> bool {
         match &self.certificate {
             CertificateNeed::Anonymous | CertificateNeed::Nothing => true,
             CertificateNeed::Chain(anchors)
             | CertificateNeed::Name(anchors)
             | CertificateNeed::ExactName(anchors) => *anchors == TrustAnchors::System,
-            CertificateNeed::Pinned(_) => false,
         }
     }
 
@@ -162,6 +161,7 @@ impl TlsPolicy {
         TlsPolicy {
             need: self.need.max(other.need),
             certificate: self.certificate.raised_by(other.certificate),
+            pin: self.pin.or(other.pin),
             ciphers: self.ciphers.or(other.ciphers),
             verify_depth: match (self.verify_depth, other.verify_depth) {
                 (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
@@ -180,7 +180,6 @@ impl CertificateNeed {
             CertificateNeed::Chain(_) => 2,
             CertificateNeed::Name(_) => 3,
             CertificateNeed::ExactName(_) => 4,
-            CertificateNeed::Pinned(_) => 5,
         }
     }
 
@@ -190,7 +189,7 @@ impl CertificateNeed {
             CertificateNeed::Chain(anchors)
             | CertificateNeed::Name(anchors)
             | CertificateNeed::ExactName(anchors) => Some(anchors),
-            CertificateNeed::Anonymous | CertificateNeed::Nothing | CertificateNeed::Pinned(_) => None,
+            CertificateNeed::Anonymous | CertificateNeed::Nothing => None,
         }
     }
 
@@ -216,10 +215,11 @@ mod tests {
     use super::*;
 
     const TLS: Option<Proof> = Some(Proof::NOTHING);
-    const TLSA: Option<Proof> = Some(Proof { tlsa: true, certificate: Verified::Nothing });
+    const TLSA: Option<Proof> = Some(Proof { tlsa: true, ..Proof::NOTHING });
+    const PINNED: Option<Proof> = Some(Proof { pinned: true, ..Proof::NOTHING });
 
     fn proved(certificate: Verified) -> Option<Proof> {
-        Some(Proof { tlsa: false, certificate })
+        Some(Proof { certificate, ..Proof::NOTHING })
     }
 
     fn policy(need: Need, certificate: CertificateNeed) -> TlsPolicy {
@@ -230,8 +230,8 @@ mod tests {
         TrustAnchors::File("/etc/ssl/partner.pem".into())
     }
 
-    fn pin(hex: &str) -> CertificateNeed {
-        CertificateNeed::Pinned(Fingerprint { hex: hex.into(), digest: Some(Digest::Sha256) })
+    fn pin(hex: &str) -> Option<Fingerprint> {
+        Some(Fingerprint { hex: hex.into(), digest: Some(Digest::Sha256) })
     }
 
     #[test]
@@ -247,18 +247,33 @@ mod tests {
     #[test]
     fn a_certificate_must_prove_what_is_demanded_even_where_tls_is_optional() {
         use CertificateNeed::{Chain, ExactName, Name};
-        use Verified::{Nothing, Pinned};
-        let states = [Nothing, Verified::Chain, Verified::Name, Verified::ExactName, Pinned];
+        let states = [Verified::Nothing, Verified::Chain, Verified::Name, Verified::ExactName];
         for (demand, enough) in [
-            (Chain(own()), [false, true, true, true, false]),
-            (Name(own()), [false, false, true, true, false]),
-            (ExactName(own()), [false, false, false, true, false]),
-            (pin("AB"), [false, false, false, false, true]),
+            (Chain(own()), [false, true, true, true]),
+            (Name(own()), [false, false, true, true]),
+            (ExactName(own()), [false, false, false, true]),
         ] {
             for need in [Need::OrClear, Need::Optional, Need::Required] {
                 let allowed = states.map(|state| policy(need, demand.clone()).allows(proved(state)));
                 assert_eq!(allowed, enough, "{need:?} {demand:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_demanded_beside_everything_else() {
+        let pinned = |certificate| TlsPolicy { pin: pin("AB"), ..policy(Need::Optional, certificate) };
+        let both = Some(Proof { pinned: true, tlsa: false, certificate: Verified::Chain });
+        let only_pinned = pinned(CertificateNeed::Nothing);
+        for (state, enough) in
+            [(TLS, false), (TLSA, false), (proved(Verified::ExactName), false), (PINNED, true)]
+        {
+            assert_eq!(only_pinned.allows(state), enough, "{state:?}");
+        }
+        let with_chain = pinned(CertificateNeed::Chain(own()));
+        for (state, enough) in [(TLS, false), (proved(Verified::Chain), false), (PINNED, false), (both, true)]
+        {
+            assert_eq!(with_chain.allows(state), enough, "{state:?}");
         }
     }
 
@@ -270,9 +285,11 @@ mod tests {
         {
             assert!(policy(Need::Required, demand).allows(TLSA));
         }
-        for demand in [Chain(own()), Name(own()), ExactName(own()), pin("AB")] {
+        for demand in [Chain(own()), Name(own()), ExactName(own())] {
             assert!(!policy(Need::Required, demand).allows(TLSA));
         }
+        let pinned = TlsPolicy { pin: pin("AB"), ..TlsPolicy::OPPORTUNISTIC };
+        assert!(!pinned.allows(TLSA));
     }
 
     #[test]
@@ -287,30 +304,27 @@ mod tests {
             Name(own()),
             ExactName(TrustAnchors::System),
             ExactName(own()),
-            pin("AB"),
         ];
-        let states = [
-            None,
-            TLS,
-            TLSA,
-            proved(Verified::Chain),
-            proved(Verified::Name),
-            proved(Verified::ExactName),
-            proved(Verified::Pinned),
-        ];
-        for ours in &needs {
-            for theirs in &needs {
-                for need in [Need::Never, Need::OrClear, Need::Optional, Need::Required] {
-                    for their_need in [Need::Never, Need::OrClear, Need::Optional, Need::Required] {
-                        let own_policy = policy(need, ours.clone());
-                        let raised = own_policy.clone().raised_by(policy(their_need, theirs.clone()));
-                        for state in states {
-                            // A fingerprint names one certificate, which is more than any chain says of it.
-                            let pinned = state == proved(Verified::Pinned) && *theirs == pin("AB");
-                            let lowered = raised.allows(state) && !own_policy.allows(state) && !pinned;
-                            assert!(!lowered, "{own_policy:?} by {theirs:?}: {state:?}");
-                        }
-                    }
+        let verified = [Verified::Nothing, Verified::Chain, Verified::Name, Verified::ExactName];
+        let states = [false, true].into_iter().flat_map(|tlsa| {
+            let states =
+                [false, true].map(|pinned| verified.map(|certificate| Proof { tlsa, pinned, certificate }));
+            states.concat()
+        });
+        let states: Vec<Option<Proof>> = [None].into_iter().chain(states.map(Some)).collect();
+        let policies: Vec<TlsPolicy> = [Need::Never, Need::OrClear, Need::Optional, Need::Required]
+            .into_iter()
+            .flat_map(|need| needs.iter().map(move |demand| policy(need, demand.clone())))
+            .flat_map(|policy| [None, pin("AB")].map(|pin| TlsPolicy { pin, ..policy.clone() }))
+            .collect();
+        for ours in &policies {
+            for theirs in &policies {
+                let raised = ours.clone().raised_by(theirs.clone());
+                for state in &states {
+                    assert!(
+                        !raised.allows(*state) || ours.allows(*state),
+                        "{ours:?} by {theirs:?}: {state:?}"
+                    );
                 }
             }
         }
@@ -323,18 +337,20 @@ mod tests {
         let theirs = TlsPolicy {
             verify_depth: Some(2),
             ciphers: Some("HIGH".into()),
+            pin: pin("AB"),
             tlsa: false,
             ..policy(Need::Required, ExactName(TrustAnchors::System))
         };
         let raised = TlsPolicy {
             need: Need::Required,
             certificate: ExactName(own()),
+            pin: pin("AB"),
             ciphers: Some("HIGH".into()),
             verify_depth: Some(2),
             tlsa: true,
         };
         assert_eq!(ours.raised_by(theirs), raised);
-        let ours = policy(Need::Required, pin("AB"));
-        assert_eq!(ours.clone().raised_by(policy(Need::Optional, pin("CD"))), ours);
+        let pinned = |hex| TlsPolicy { pin: pin(hex), ..TlsPolicy::OPPORTUNISTIC };
+        assert_eq!(pinned("AB").raised_by(pinned("CD")), pinned("AB"));
     }
 }

@@ -10,6 +10,7 @@
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod held;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +21,7 @@ use held::{ACCEPTED, Held, PROGRAM, Stage, addressed, delivery, route_to_held};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use trace::{Call, GAINS, after_the_filter, calls, names};
 use world::running::children_of;
 use world::world::{COURIER, KEYS_GID, QMAIL_GID, QMAILR_UID};
 use world::{Delivery, Identity, Needs, Running, World, in_world, programs};
@@ -346,63 +348,6 @@ fn nobody_of_the_same_user_can_trace_a_process() {
     });
 }
 
-/// System calls that give a process anything that it has not: files, processes, programs, sockets.
-const GAINS: [&str; 20] = [
-    "open",
-    "openat",
-    "openat2",
-    "creat",
-    "open_by_handle_at",
-    "execve",
-    "execveat",
-    "fork",
-    "vfork",
-    "clone",
-    "clone3",
-    "ptrace",
-    "process_vm_readv",
-    "setuid",
-    "setresuid",
-    "unlink",
-    "unlinkat",
-    "rename",
-    "mknod",
-    "kill",
-];
-
-/// The calls of each process by name, in order, from the output of `strace -f`: `PID name(...) = result`,
-/// with calls of several processes cut into a line that ends in `<unfinished ...>` and one that begins
-/// with `<... name resumed>`.
-fn calls(trace: &str) -> BTreeMap<Pid, Vec<(&str, &str)>> {
-    let mut calls: BTreeMap<Pid, Vec<(&str, &str)>> = BTreeMap::new();
-    for line in trace.lines() {
-        let (process, call) = line.split_once(' ').expect("a process and its call");
-        let process = Pid::from_raw(process.parse().unwrap());
-        let call = call.trim_start();
-        let of_process = calls.entry(process).or_default();
-        if let Some(resumed) = call.strip_prefix("<... ") {
-            let begun = of_process.last_mut().expect("the beginning of the call");
-            assert_eq!(resumed.split(' ').next(), Some(begun.0));
-            begun.1 = resumed;
-        } else if let Some((name, rest)) = call.split_once('(') {
-            of_process.push((name, rest));
-        }
-    }
-    calls
-}
-
-/// What a process called after its filter for system calls was in force.
-fn after_the_filter<'a>(calls: &[(&'a str, &str)]) -> Vec<&'a str> {
-    let installs = |(name, rest): &(&str, &str)| {
-        let is_filter = *name == "seccomp" && rest.contains("SECCOMP_SET_MODE_FILTER")
-            || *name == "prctl" && rest.contains("PR_SET_SECCOMP")
-            || *name == "seccomp" && rest.starts_with("seccomp resumed");
-        is_filter && rest.ends_with("= 0")
-    };
-    let last = calls.iter().rposition(installs).expect("a filter for system calls");
-    calls[last + 1..].iter().map(|(name, _)| *name).collect()
-}
-
 #[test]
 fn nothing_is_opened_or_started_once_a_process_is_confined() {
     in_world(|world| {
@@ -423,13 +368,13 @@ fn nothing_is_opened_or_started_once_a_process_is_confined() {
             let [monitor, child] = calls.values().collect::<Vec<_>>()[..] else {
                 panic!("{} processes", calls.len());
             };
-            let forks = |calls: &[(&str, &str)]| {
-                calls.iter().filter(|(name, _)| ["clone", "clone3", "fork", "vfork"].contains(name)).count()
+            let forks = |calls: &[Call<'_>]| {
+                calls.iter().filter(|call| ["clone", "clone3", "fork", "vfork"].contains(&call.name)).count()
             };
             assert_eq!((forks(monitor), forks(child)), (1, 0));
-            assert_eq!(monitor.iter().filter(|(name, _)| *name == "execve").count(), 1);
+            assert_eq!(monitor.iter().filter(|call| call.name == "execve").count(), 1);
             let network = ["socket", "connect", "sendto", "recvfrom", "bind"];
-            let (after, child_after) = (after_the_filter(monitor), after_the_filter(child));
+            let [after, child_after] = [monitor, child].map(|calls| names(after_the_filter(calls)));
             assert!(after.contains(&"write") && child_after.contains(&"connect"), "the trace ends too early");
             for name in GAINS.into_iter().filter(|name| *name != "kill") {
                 assert!(!after.contains(&name), "the monitor called {name}");
@@ -444,7 +389,7 @@ fn nothing_is_opened_or_started_once_a_process_is_confined() {
             // Nothing of the network before the filter either; descriptors of the monitor's own questions
             // to the kernel are of another family.
             let before: Vec<_> = child.iter().take(child.len() - child_after.len()).collect();
-            assert!(before.iter().all(|(name, _)| !network.contains(name)), "before the filter: {before:?}");
+            assert!(before.iter().all(|call| !network.contains(&call.name)), "before the filter: {before:?}");
         }
     });
 }

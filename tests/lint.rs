@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::symm::Cipher;
-use world::certificates::{Files, Identity};
+use world::certificates::{Content, Files, Identity};
 use world::{Needs, World, in_world};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
@@ -76,7 +76,12 @@ fn set_mode(path: &Path, mode: u32) {
 fn identity(days: u32) -> Identity {
     let start = Asn1Time::days_from_now(0).expect("time");
     let end = Asn1Time::days_from_now(days).expect("time");
-    Identity::self_signed_within(&["client.example"], &start, &end).expect("certificate")
+    identity_within(&start, &end)
+}
+
+fn identity_within(start: &Asn1TimeRef, end: &Asn1TimeRef) -> Identity {
+    let content = Content { names: &["client.example"], valid: Some((start, end)), ..Content::default() };
+    Identity::self_signed_with(&content).expect("certificate")
 }
 
 fn written(world: &World, identity: &Identity, name: &str) -> Files {
@@ -97,8 +102,7 @@ fn furnish(world: &World) {
     for (name, start, end) in [("expired", 946_684_800, 978_307_200), ("early", 4_070_908_800, 4_102_444_800)]
     {
         let [start, end] = [start, end].map(|seconds| Asn1Time::from_unix(seconds).expect("time"));
-        let identity = Identity::self_signed_within(&["client.example"], &start, &end);
-        written(world, &identity.expect("certificate"), name);
+        written(world, &identity_within(&start, &end), name);
     }
     world.file("locked.pem", &certificate);
     let encrypted = good.key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"key-secret");

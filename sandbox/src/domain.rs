@@ -93,16 +93,18 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread;
 
-    /// What a thread in a domain can still do without a system call filter: open a file, connect. A domain holds for the
-    /// thread that enters it, so that the other tests stay outside.
-    fn inside(enter: fn() -> Result<(), Error>) -> (Option<i32>, Option<i32>) {
+    /// What a thread in a domain can still do without a system call filter: open a file, for reading and for writing,
+    /// connect. A domain holds for the thread that enters it, so that the other tests stay outside.
+    fn inside(enter: fn() -> Result<(), Error>) -> [Option<i32>; 3] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             enter().unwrap();
-            let file = File::open("/").map_err(|error| error.raw_os_error());
-            let stream = TcpStream::connect(address).map_err(|error| error.raw_os_error());
-            (file.err().flatten(), stream.err().flatten())
+            let failed = |error: io::Error| error.raw_os_error();
+            let read = File::open("/").map_err(failed).err();
+            let write = File::options().write(true).open("/dev/null").map_err(failed).err();
+            let stream = TcpStream::connect(address).map_err(failed).err();
+            [read, write, stream].map(Option::flatten)
         })
         .join()
         .unwrap()
@@ -127,8 +129,8 @@ mod tests {
         let version = landlock_abi().unwrap_or(0);
         let file = (version >= 1).then_some(libc::EACCES);
         let port = (version >= 4).then_some(libc::EACCES);
-        assert_eq!(inside(|| enter_child(&[1], false)), (file, port));
-        assert_eq!(inside(|| enter_monitor(ReadsFiles::No)), (file, port));
-        assert_eq!(inside(|| enter_monitor(ReadsFiles::Yes)), (None, port));
+        assert_eq!(inside(|| enter_child(&[1], false)), [file, file, port]);
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::No)), [file, file, port]);
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::Yes)), [None, file, port]);
     }
 }

@@ -499,3 +499,5 @@ pub fn message_fault(fault: MessageFault) -> MessageReport {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

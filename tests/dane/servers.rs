@@ -1,8 +1,10 @@
 //! One Postfix with many listeners, each with a certificate of its own.
 
 use openssl::asn1::Asn1Time;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 use openssl::x509::X509;
-use world::certificates::{Authority, Identity};
+use world::certificates::{Authority, Content, Identity};
 use world::{Mailbox, Postfix, World};
 
 /// The name of every exchanger in `mx.dane.test`.
@@ -47,16 +49,21 @@ impl Servers {
     /// Starts them.
     pub(crate) fn start(world: &World) -> Servers {
         let root = Authority::new("Test root").unwrap();
-        let intermediate = root.intermediate("Test intermediate").unwrap();
+        let intermediate = root.authority("Test intermediate").unwrap();
         let top = || root.identity().certificate.clone();
         let middle = || intermediate.identity().certificate.clone();
         let (start, end) = (date("20200101000000Z"), date("20200201000000Z"));
+        let past = Content { valid: Some((&start, &end)), ..Content::default() };
 
         let chain = intermediate.issue(&[EXCHANGERS]).unwrap();
-        let expired = root.issue_within(&[EXCHANGERS], &start, &end).unwrap();
+        let expired = root.issue_with(&Content { names: &[EXCHANGERS], ..past }).unwrap();
         let stranger = root.issue(&["other.test"]).unwrap();
-        let old = Identity::self_signed_rsa(&[EXCHANGERS]).unwrap();
-        let worthless = Identity::self_signed_within(&["other.test"], &start, &end).unwrap();
+        let old = {
+            let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+            let content = Content { names: &[EXCHANGERS], key: Some(&key), ..Content::default() };
+            Identity::self_signed_with(&content).unwrap()
+        };
+        let worthless = Identity::self_signed_with(&Content { names: &["other.test"], ..past }).unwrap();
         let domain = root.issue(&[DOMAINS]).unwrap();
         let target = root.issue(&["target.test"]).unwrap();
 

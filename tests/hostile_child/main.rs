@@ -33,6 +33,13 @@ const TESTS: &[Test] = &[
     ("a_verdict_stands_whatever_the_child_does_next", a_verdict_stands_whatever_the_child_does_next),
     ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
     ("a_silent_or_stopped_child_is_killed", a_silent_or_stopped_child_is_killed),
+    ("requests_without_reason_end_the_child", requests_without_reason_end_the_child),
+    ("a_success_without_the_demanded_tls_is_a_lie", a_success_without_the_demanded_tls_is_a_lie),
+    (
+        "a_decision_of_the_monitor_stands_whatever_the_child_does_next",
+        a_decision_of_the_monitor_stands_whatever_the_child_does_next,
+    ),
+    ("a_child_that_asks_and_does_not_listen_is_killed", a_child_that_asks_and_does_not_listen_is_killed),
     ("a_panic_in_the_monitor_is_a_temporary_failure", a_panic_in_the_monitor_is_a_temporary_failure),
 ];
 
@@ -137,8 +144,13 @@ fn a_lie_about_a_refused_recipient_is_no_success(world: &World) {
 fn a_silent_or_stopped_child_is_killed(world: &World) {
     world.control("timeoutconnect", "1\n");
     world.control("timeoutremote", "1\n");
-    let running = ["silence", "stopped"].map(|script| start(world, script));
-    let children = running.each_ref().map(Running::child_pid);
+    all_are_silenced(world, &["silence", "stopped"]);
+}
+
+/// Each script, all at once, must be ended for saying nothing, or for not listening.
+fn all_are_silenced(world: &World, scripts: &[&str]) {
+    let running: Vec<Running> = scripts.iter().map(|script| start(world, script)).collect();
+    let children: Vec<Pid> = running.iter().map(Running::child_pid).collect();
     for running in running {
         let silent = "ZThe network process was silent for too long and was stopped. (#4.3.0)\n";
         running.wait().assert_reports(&[silent]);
@@ -146,6 +158,52 @@ fn a_silent_or_stopped_child_is_killed(world: &World) {
     for child in children {
         assert!(!exists(child), "the child outlived its monitor");
     }
+}
+
+fn requests_without_reason_end_the_child(world: &World) {
+    all_print(world, &["policy-without-reason", "anchors-without-reason"], LIED);
+    world.control("tlsdestinations", "*:\n");
+    let scripts = ["policy-twice", "anchors-without-reason", "anchors-without-reason-after-the-policy"];
+    all_print(world, &scripts, LIED);
+    world.control("tlsdestinations", format!("*:{}/\n", world.scratch().display()));
+    all_print(world, &["anchors-without-reason", "too-many-anchors"], LIED);
+}
+
+fn a_success_without_the_demanded_tls_is_a_lie(world: &World) {
+    let anchors = world.scratch();
+    for rule in ["/*:", "-*:", "+*:", &format!("=*:{}/", anchors.display()), "mx.example.test:"] {
+        world.control("tlsdestinations", format!("{rule}\n"));
+        all_print(world, &["success-without-tls", "success-without-tls-after-the-policy"], LIED);
+    }
+    for rule in ["+*:", "~*:", "=*:"] {
+        world.control("tlsdestinations", format!("{rule}\n"));
+        all_print(world, &["success-without-proof"], LIED);
+    }
+    // The name of the exchanger, which the child claims, has no rule: what it claims is what happened.
+    world.control("tlsdestinations", "mx.other.test:\n");
+    let success = "K192.0.2.1 accepted message.\nRemote host said: 250 ok\n";
+    deliver(world, "success-without-tls-after-the-policy").assert_reports(&["r", success]);
+}
+
+fn a_decision_of_the_monitor_stands_whatever_the_child_does_next(world: &World) {
+    world.control("tlsdestinations", "mx.example.test:;0\n");
+    let place = "/var/qmail/control/tlsdestinations, line 1";
+    let problem = "the port is not a number from 1 to 65535";
+    let report = format!("ZUnable to use {place}: {problem}. (#4.3.0)\n");
+    all_print(world, &["success-without-tls-after-the-policy"], &report);
+}
+
+fn a_child_that_asks_and_does_not_listen_is_killed(world: &World) {
+    world.control("timeoutconnect", "1\n");
+    world.control("timeoutremote", "1\n");
+    let large = world.file("large.pem", "no certificate\n".repeat(100_000));
+    let (large, directory) = (large.display(), world.scratch());
+    let rules = format!(
+        "script-flood-for-a-large-file:{large}\nscript-flood-for-small-answers:{}/\n",
+        directory.display()
+    );
+    world.control("tlsdestinations", rules);
+    all_are_silenced(world, &["flood-for-a-large-file", "flood-for-small-answers"]);
 }
 
 fn a_panic_in_the_monitor_is_a_temporary_failure(world: &World) {

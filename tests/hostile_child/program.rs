@@ -11,8 +11,9 @@ use qmail_remote::host::HostName;
 use qmail_remote::ipc::child_end::ChildEnd;
 use qmail_remote::ipc::frame::encode;
 use qmail_remote::ipc::server_reply::ReplyText;
-use qmail_remote::ipc::{Claim, ConfinementStep, Message, Request, Server, Step};
+use qmail_remote::ipc::{AnchorQuery, Claim, ConfinementStep, Message, Request, Server, Step};
 use qmail_remote::plan::{Destination, Plan};
+use qmail_remote::tls_policy::Proof;
 use sandbox::ChildProfile;
 
 /// Hosts that name a script, and nothing that a test runner says, start with this.
@@ -50,6 +51,14 @@ fn connected() -> Message {
 
 fn replied(step: Step, text: &str) -> Message {
     claim(Claim::Replied(step, ReplyText::try_from(format!("{text}\n").into_bytes()).unwrap()))
+}
+
+fn asks_for_policy() -> Message {
+    Message::Request(Request::TlsPolicy)
+}
+
+fn asks_for_anchors(query: AnchorQuery) -> Message {
+    Message::Request(Request::TrustAnchors(query))
 }
 
 /// All that a delivery to one recipient takes, up to the claim that the end of data is sent.
@@ -136,6 +145,43 @@ fn attack(plan: &Plan, profile: &ChildProfile, monitor: ChildEnd) -> ! {
                 send_all(&vec![claim(Claim::Progress); 100]);
             }
             send_all(&[begin()]);
+        }
+        // Requests, and what must not be claimed before they are answered.
+        "policy-without-reason" => send_all(&[begin(), connected(), asks_for_policy()]),
+        "policy-twice" => send_all(&[begin(), connected(), asks_for_policy(), asks_for_policy()]),
+        "anchors-without-reason" => {
+            send_all(&[begin(), connected(), asks_for_anchors(AnchorQuery::File)]);
+        }
+        "anchors-without-reason-after-the-policy" => {
+            send_all(&[begin(), connected(), asks_for_policy(), asks_for_anchors(AnchorQuery::File)]);
+        }
+        "too-many-anchors" => {
+            let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 65];
+            send_all(&[vec![begin(), connected(), asks_for_policy()], queries].concat());
+        }
+        "success-without-tls" => send_all(&with_end(&[replied(Step::EndOfData, "250 ok")])),
+        "success-without-tls-after-the-policy" => {
+            let mut steps = with_end(&[replied(Step::EndOfData, "250 ok")]);
+            steps.insert(2, asks_for_policy());
+            send_all(&steps);
+        }
+        "success-without-proof" => {
+            let mut steps = with_end(&[replied(Step::EndOfData, "250 ok")]);
+            steps.splice(2..2, [asks_for_policy(), claim(Claim::TlsEstablished(Proof::NOTHING))]);
+            send_all(&steps);
+        }
+        // The replies are never read.
+        "flood-for-a-large-file" => {
+            send_all(&[begin(), connected(), asks_for_policy()]);
+            send_all(&vec![asks_for_anchors(AnchorQuery::File); 64]);
+        }
+        "flood-for-small-answers" => {
+            send_all(&[begin()]);
+            loop {
+                send_all(&[connected(), asks_for_policy()]);
+                send_all(&vec![asks_for_anchors(AnchorQuery::BySubject(1)); 64]);
+                send_all(&[claim(Claim::Lost)]);
+            }
         }
         // Ends.
         "exit-0" => std::process::exit(0),

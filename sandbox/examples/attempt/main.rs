@@ -1,8 +1,9 @@
 //! The subject of the tests in `tests/`: a real process that enters a confinement and then attempts one thing.
 //!
 //! `attempt child AS ACTION [PORT [ADDRESS]]` becomes a network child; its monitor is whoever started it.
-//! `attempt monitor AS ACTION` forks a network child and becomes its monitor.
-//! `attempt sweep child|monitor` makes every system call that is not in the table, in a process each, and prints
+//! `attempt monitor AS ACTION` forks a network child and becomes its monitor; `attempt reader AS ACTION` becomes one that
+//! reads files.
+//! `attempt sweep child|monitor|reader` makes every system call that is not in the table, in a process each, and prints
 //! those that were survived.
 //!
 //! AS is how the process is started: `asis`, or, for root only, one of those in `start.rs`.
@@ -31,8 +32,11 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let status = match args.as_slice() {
         ["child", how, action, rest @ ..] => child(how, action, rest),
-        ["monitor", how, action] => monitor(how, action),
-        ["sweep", who @ ("child" | "monitor")] => sweep(who),
+        ["monitor", how, action] => monitor(how, action, ReadsFiles::No),
+        ["reader", how, action] => monitor(how, action, ReadsFiles::Yes),
+        ["sweep", "child"] => sweep(None),
+        ["sweep", "monitor"] => sweep(Some(ReadsFiles::No)),
+        ["sweep", "reader"] => sweep(Some(ReadsFiles::Yes)),
         _ => USAGE,
     };
     leave(status);
@@ -72,7 +76,7 @@ fn child(how: &str, action: &str, rest: &[&str]) -> u8 {
 }
 
 /// A complete pair: the child is confined and waits; then the monitor is confined and acts.
-fn monitor(how: &str, action: &str) -> u8 {
+fn monitor(how: &str, action: &str, reads: ReadsFiles) -> u8 {
     if start::as_if(how).is_err() {
         return USAGE;
     }
@@ -104,7 +108,7 @@ fn monitor(how: &str, action: &str) -> u8 {
         }
         Ok(ForkResult::Parent { child }) => {
             drop((child_ready, until));
-            if let Err(error) = confine_monitor(child, ReadsFiles::No) {
+            if let Err(error) = confine_monitor(child, reads) {
                 return status_of_failure(&error);
             }
             let confined = nix::unistd::read(&ready, &mut [0]) == Ok(1);
@@ -119,32 +123,34 @@ fn monitor(how: &str, action: &str) -> u8 {
     }
 }
 
-/// Attempts every call of [`calls::forbidden`], in a process each. Never as root: should the filter fail, a few hundred
-/// calls are really made.
-fn sweep(who: &str) -> u8 {
-    let is_child = who == "child";
+/// Attempts every call of [`calls::forbidden`], in a process each: of a monitor, or of a child when there is none. Never as
+/// root: should the filter fail, a few hundred calls are really made.
+fn sweep(of_monitor: Option<ReadsFiles>) -> u8 {
     if nix::unistd::Uid::effective().is_root() && start::as_if("user").is_err() {
         return USAGE;
     }
     let Ok(identity) = Identity::choose("nobody") else { return USAGE };
     let monitor = getpid();
     let mut survived = 0_u8;
-    for number in calls::forbidden(is_child) {
+    let forbidden = match of_monitor {
+        Some(reads) => calls::forbidden(sandbox::monitor_rules(reads)),
+        None => calls::forbidden(sandbox::child_rules()),
+    };
+    for number in forbidden {
         // SAFETY: fork(2) with one thread; the child goes on with a copy of everything.
         match unsafe { nix::unistd::fork() } {
             Err(_) => return USAGE,
             Ok(ForkResult::Child) => {
                 // Some calls wait for ever if they are made. Only keeps a failure from hanging.
                 alarm::set(5);
-                let confined = if is_child {
-                    confine_child(&ChildProfile {
+                let confined = match of_monitor {
+                    Some(reads) => confine_monitor(monitor, reads),
+                    None => confine_child(&ChildProfile {
                         identity,
                         connect_ports: Vec::new(),
                         binds_source: false,
                         monitor,
-                    })
-                } else {
-                    confine_monitor(monitor, ReadsFiles::No)
+                    }),
                 };
                 if let Err(error) = confined {
                     leave(status_of_failure(&error));

@@ -38,12 +38,39 @@ const FORBIDDEN: &[&str] = &[
     "futex-wait",
 ];
 
+/// Every way to open a file but the one for reading alone, and any other object.
+const FORBIDDEN_TO_READERS: &[&str] = &[
+    "openat-write",
+    "openat-write-only",
+    "openat-append",
+    "openat-create",
+    "openat-truncate",
+    "openat-path",
+    "openat-unnamed",
+    "openat2",
+    "getdents64",
+    "chroot",
+    "memfd_create",
+    "accept4",
+    "listen",
+];
+
 #[test]
 fn the_monitors_own_work_is_permitted() {
     for how in starts() {
         for action in ["nothing", "memory", "kill-child"] {
             assert_eq!(attempt(&["monitor", how, action]), Ended::Done, "{action} as {how}");
         }
+    }
+}
+
+#[test]
+fn a_monitor_that_reads_files_reads_them_and_does_its_own_work() {
+    for how in starts() {
+        for action in ["nothing", "memory", "kill-child", "read-file"] {
+            assert_eq!(attempt(&["reader", how, action]), Ended::Done, "{action} as {how}");
+        }
+        assert_eq!(attempt(&["monitor", how, "read-file"]), Ended::Filtered, "as {how}");
     }
 }
 
@@ -57,10 +84,22 @@ fn forbidden_calls_kill() {
 }
 
 #[test]
+fn a_monitor_that_reads_files_can_do_nothing_else() {
+    let reads = |action: &&str| *action == "openat";
+    for how in starts() {
+        for action in FORBIDDEN.iter().filter(|action| !reads(action)).chain(FORBIDDEN_TO_READERS) {
+            assert_eq!(attempt(&["reader", how, action]), Ended::Filtered, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
 fn every_call_outside_the_table_kills() {
-    let sweep = command(&["sweep", "monitor"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&sweep.stdout), "");
-    assert_eq!(Ended::from(sweep.status), Ended::Done);
+    for who in ["monitor", "reader"] {
+        let sweep = command(&["sweep", who]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&sweep.stdout), "", "{who}");
+        assert_eq!(Ended::from(sweep.status), Ended::Done, "{who}");
+    }
 }
 
 #[test]

@@ -92,23 +92,22 @@ impl TlsRule {
             Anonymous | Chain | Name | ExactName | WithoutTlsa | Required | Pinned => Need::Required,
         };
         let anchors = || self.trust_anchors.clone().unwrap_or(TrustAnchors::System);
-        let certificate = match (self.kind, &self.fingerprint) {
-            (_, Some(fingerprint)) => CertificateNeed::Pinned(fingerprint.clone()),
-            (Chain, None) => CertificateNeed::Chain(anchors()),
-            (Name, None) => CertificateNeed::Name(anchors()),
-            (ExactName, None) => CertificateNeed::ExactName(anchors()),
-            (Anonymous | OptionalAnonymous, None) => CertificateNeed::Anonymous,
-            (
-                Never | OptionalOrClear | Optional | OptionalWithoutTlsa | WithoutTlsa | Required | Pinned,
-                None,
-            ) => match &self.trust_anchors {
-                Some(anchors) => CertificateNeed::Chain(anchors.clone()),
-                None => CertificateNeed::Nothing,
-            },
+        let certificate = match self.kind {
+            Chain => CertificateNeed::Chain(anchors()),
+            Name => CertificateNeed::Name(anchors()),
+            ExactName => CertificateNeed::ExactName(anchors()),
+            Anonymous | OptionalAnonymous => CertificateNeed::Anonymous,
+            Never | OptionalOrClear | Optional | OptionalWithoutTlsa | WithoutTlsa | Required | Pinned => {
+                match &self.trust_anchors {
+                    Some(anchors) => CertificateNeed::Chain(anchors.clone()),
+                    None => CertificateNeed::Nothing,
+                }
+            }
         };
         TlsPolicy {
             need,
             certificate,
+            pin: self.fingerprint.clone(),
             ciphers: self.ciphers.clone(),
             verify_depth: self.verify_depth,
             tlsa: !matches!(self.kind, Never | OptionalWithoutTlsa | WithoutTlsa | Pinned),

@@ -10,7 +10,7 @@ use crate::ipc::reason::Reason;
 use crate::ipc::{ConfinementStep, Family, Request};
 use crate::plan::{OwnAddresses, Purpose, Relay, Resolvers, Timeouts, TlsStart};
 
-fn plan(recipients: usize) -> Plan {
+pub(super) fn plan(recipients: usize) -> Plan {
     let domain = HostName::parse(b"example.test").unwrap();
     let recipient = Path::forward(b"bob@example.test").unwrap();
     let second = Duration::from_secs(1);
@@ -31,24 +31,24 @@ fn plan(recipients: usize) -> Plan {
     }
 }
 
-const BEGIN: Message = Message::Request(Request::Begin);
+pub(super) const BEGIN: Message = Message::Request(Request::Begin);
 
-fn connected(last_octet: u8) -> Message {
+pub(super) fn connected(last_octet: u8) -> Message {
     let name = HostName::parse(format!("mx{last_octet}.example.test").as_bytes()).unwrap();
     Message::Claim(Claim::Connected(Server { name: Some(name), address: [192, 0, 2, last_octet].into() }))
 }
 
-fn replied(step: Step, text: &str) -> Message {
+pub(super) fn replied(step: Step, text: &str) -> Message {
     let text = ReplyText::try_from(format!("{text}\n").into_bytes()).unwrap();
     Message::Claim(Claim::Replied(step, text))
 }
 
-fn claim(claim: Claim) -> Message {
+pub(super) fn claim(claim: Claim) -> Message {
     Message::Claim(claim)
 }
 
 /// From the start to a server that has accepted our name.
-fn session() -> Vec<Message> {
+pub(super) fn session() -> Vec<Message> {
     vec![BEGIN, connected(1), replied(Step::Greeting, "220 hi"), replied(Step::Ehlo, "250 mx1")]
 }
 
@@ -59,7 +59,12 @@ fn after_mail(rest: &[Message]) -> Vec<Message> {
 
 /// What is printed for a delivery with `recipients` after these messages.
 fn reports(recipients: usize, messages: &[Message]) -> String {
-    let mut transcript = Transcript::new(b"example.test", &plan(recipients));
+    reports_of(&plan(recipients), messages)
+}
+
+/// So, for a delivery by `plan`.
+pub(super) fn reports_of(plan: &Plan, messages: &[Message]) -> String {
+    let mut transcript = Transcript::new(b"example.test", plan);
     let result = messages.iter().try_for_each(|message| transcript.accept(message.clone()).map(drop));
     let reports = match result {
         Ok(()) => transcript.conclude(),

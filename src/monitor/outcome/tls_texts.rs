@@ -7,7 +7,7 @@ use crate::ipc::TlsFailure;
 use crate::ipc::reason::Reason;
 use crate::monitor::trust_store;
 use crate::report::{Text, printable};
-use crate::tls_policy::{CertificateNeed, Proof, TlsPolicy, TrustAnchors, Verified};
+use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors, Verified};
 
 /// The text for a failure with the server `remote` on the way to `host`, both printable. None: the policy in force does
 /// not ask for what is said to have failed.
@@ -38,13 +38,13 @@ pub(super) fn failed(failure: &TlsFailure, host: &str, remote: &str, policy: &Tl
             format!("Unable to validate X.500 certificate Subject for: {host} at {remote}")
         }
         TlsFailure::WrongFingerprint => {
-            let CertificateNeed::Pinned(fingerprint) = &policy.certificate else { return None };
-            let hex = &fingerprint.hex;
+            let hex = &policy.pin.as_ref()?.hex;
             format!(
                 "Received X.500 certificate from: {remote} for {host} does not match provided fingerprint: {hex}"
             )
         }
         TlsFailure::UnknownDigest => {
+            policy.pin.as_ref()?;
             format!("Received X.500 certificate from: {remote} for {host} posses an unknown digest method")
         }
         TlsFailure::TlsaMismatch(reason) => {
@@ -72,15 +72,15 @@ fn because(text: String, reason: &Reason) -> String {
 
 /// How an accepted message was sent.
 pub(super) fn accepted(tls: Option<Proof>) -> &'static str {
-    let Some(Proof { tlsa, certificate }) = tls else {
+    let Some(Proof { tlsa, pinned, certificate }) = tls else {
         return "accepted message";
     };
-    match (tlsa, certificate) {
-        (true, _) => "TLS (TLSA validated) transmitted message accepted",
-        (false, Verified::Nothing) => "TLS transmitted message accepted",
-        (false, Verified::Chain) => "TLS (verified CA) transmitted message accepted",
-        (false, Verified::Name) => "TLS (verified CA+DN*) transmitted message accepted",
-        (false, Verified::ExactName) => "TLS (verified CA+DN) transmitted message accepted",
-        (false, Verified::Pinned) => "TLS (CERT pinning) transmitted message accepted",
+    match (tlsa, pinned, certificate) {
+        (true, _, _) => "TLS (TLSA validated) transmitted message accepted",
+        (false, true, _) => "TLS (CERT pinning) transmitted message accepted",
+        (false, false, Verified::Nothing) => "TLS transmitted message accepted",
+        (false, false, Verified::Chain) => "TLS (verified CA) transmitted message accepted",
+        (false, false, Verified::Name) => "TLS (verified CA+DN*) transmitted message accepted",
+        (false, false, Verified::ExactName) => "TLS (verified CA+DN) transmitted message accepted",
     }
 }

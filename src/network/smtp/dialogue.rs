@@ -123,7 +123,8 @@ impl Dialogue<'_> {
                 Ok(Dialogue { plan, peer, monitor, channel, tls: Some(proof), replies: Replies::default() })
             }
             Err(failure) => {
-                let is_protocol = matches!(failure, TlsFailure::Handshake(_));
+                // What was put there by somebody else is an attack, and no reason to go on without TLS.
+                let is_protocol = replies.is_empty() && matches!(failure, TlsFailure::Handshake(_));
                 monitor.claim(Claim::TlsFailed(failure));
                 let in_clear =
                     is_protocol && plan.tls_start == TlsStart::StartTls && peer.may_go_on_in_clear();

@@ -35,7 +35,8 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
 fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> Verdict {
     let Exchanger { name, found_by, mut addresses, status, dane } = exchanger;
     let mut has_answered = false;
-    let mut start_tls = StartTls::AsThePolicySays;
+    // Where a handshake has failed and the message may go in clear: there alone.
+    let mut in_clear = None;
     while !addresses.is_empty() {
         let (stream, address) = match connect_any(&addresses, plan) {
             Ok(connection) => connection,
@@ -62,6 +63,7 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
             true => monitor.ask_for_policy(),
             false => plan.tls.clone(),
         };
+        let start_tls = if in_clear == Some(address) { StartTls::No } else { StartTls::AsThePolicySays };
         let peer = Peer {
             server: &server,
             found_by: &found_by,
@@ -72,14 +74,11 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
         };
         match dialogue::speak(plan, peer, start_tls, stream, monitor) {
             Next::Verdict => return Verdict::Claimed,
-            Next::Exchanger => {
-                addresses.retain(|&other| other != address);
-                start_tls = StartTls::AsThePolicySays;
-            }
+            Next::Exchanger => addresses.retain(|&other| other != address),
             Next::AgainInClear => {
                 addresses.retain(|&other| other != address);
                 addresses.insert(0, address);
-                start_tls = StartTls::No;
+                in_clear = Some(address);
             }
         }
     }

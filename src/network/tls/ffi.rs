@@ -22,6 +22,7 @@ const DANE_FLAG_NO_DANE_EE_NAMECHECKS: c_ulong = 1;
 // openssl/x509v3.h
 const X509_CHECK_FLAG_NO_WILDCARDS: c_uint = 0x2;
 const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: c_uint = 0x4;
+const X509_CHECK_FLAG_NEVER_CHECK_SUBJECT: c_uint = 0x20;
 
 unsafe extern "C" {
     fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
@@ -140,12 +141,18 @@ pub(super) enum Wildcards {
 }
 
 /// X509_check_host(3): whether the certificate is for `name`. The subject's common name counts only when there is no
-/// subject alternative name for a host.
+/// subject alternative name of any kind.
 pub(super) fn is_for_name(certificate: &X509Ref, name: &str, wildcards: Wildcards) -> bool {
-    let flags = match wildcards {
+    let wildcards = match wildcards {
         Wildcards::Leftmost => X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
         Wildcards::Refused => X509_CHECK_FLAG_NO_WILDCARDS,
     };
+    // Left alone, OpenSSL takes the common name beside alternative names of other kinds.
+    let subject = match certificate.subject_alt_names() {
+        Some(_) => X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+        None => 0,
+    };
+    let flags = wildcards | subject;
     // SAFETY: the certificate lives through the call, the name is read to its length, the last pointer may be null.
     let result =
         unsafe { X509_check_host(certificate.as_ptr(), name.as_ptr().cast(), name.len(), flags, null_mut()) };

@@ -26,16 +26,15 @@ pub(super) fn prove(
     if tlsa {
         dane::check(session)?;
     }
+    let pinned = peer.policy.pin.is_some();
+    if let Some(fingerprint) = &peer.policy.pin {
+        has_fingerprint(&*certificate(session)?, fingerprint)?;
+    }
     if tlsa && peer.policy.tlsa_suffices() {
-        return Ok(Proof { tlsa, certificate: Verified::Nothing });
+        return Ok(Proof { tlsa, pinned, certificate: Verified::Nothing });
     }
     let certificate = match &peer.policy.certificate {
         CertificateNeed::Anonymous | CertificateNeed::Nothing => Verified::Nothing,
-        CertificateNeed::Pinned(fingerprint) => {
-            let certificate = certificate(session)?;
-            has_fingerprint(&certificate, fingerprint)?;
-            Verified::Pinned
-        }
         CertificateNeed::Chain(anchors) => {
             verify_chain(session, peer, anchors, monitor)?;
             Verified::Chain
@@ -53,7 +52,7 @@ pub(super) fn prove(
             Verified::ExactName
         }
     };
-    Ok(Proof { tlsa, certificate })
+    Ok(Proof { tlsa, pinned, certificate })
 }
 
 fn certificate(session: &SslRef) -> Result<X509, TlsFailure> {

@@ -1,6 +1,6 @@
 //! Certificates for the servers of a test: a throw-away authority, what it issues, and acceptors.
 //!
-//! Keys are ECDSA P-256 unless asked otherwise, made anew for every run and worth nothing outside the private network.
+//! Keys are ECDSA P-256 unless given, made anew for every run and worth nothing outside the private network.
 
 use std::fs;
 use std::io;
@@ -13,9 +13,8 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::pkey::{Id, PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
@@ -45,42 +44,18 @@ impl Identity {
     /// # Errors
     /// OpenSSL refuses a name, or fails.
     pub fn self_signed(names: &[&str]) -> Result<Self, ErrorStack> {
-        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
-        Identity::self_signed_within(names, &start, &end)
+        Self::self_signed_with(&Content { names, ..Content::default() })
     }
 
-    /// The same, valid from `start` to `end`.
+    /// A certificate that vouches for itself and says this.
     ///
     /// # Errors
     /// OpenSSL refuses a name, or fails.
-    pub fn self_signed_within(
-        names: &[&str],
-        start: &Asn1TimeRef,
-        end: &Asn1TimeRef,
-    ) -> Result<Self, ErrorStack> {
-        Self::vouch_for_itself(names, new_key()?, start, end)
-    }
-
-    /// The same as [`self_signed`](Identity::self_signed) with an RSA key of 2048 bits.
-    ///
-    /// # Errors
-    /// OpenSSL refuses a name, or fails.
-    pub fn self_signed_rsa(names: &[&str]) -> Result<Self, ErrorStack> {
-        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
-        Self::vouch_for_itself(names, PKey::from_rsa(Rsa::generate(2048)?)?, &start, &end)
-    }
-
-    fn vouch_for_itself(
-        names: &[&str],
-        key: PKey<Private>,
-        start: &Asn1TimeRef,
-        end: &Asn1TimeRef,
-    ) -> Result<Self, ErrorStack> {
-        let subject = subject(names.first().copied().unwrap_or("localhost"))?;
-        let mut builder = prepare(&subject, &subject, &key)?;
-        builder.set_not_before(start)?;
-        builder.set_not_after(end)?;
-        add_server_extensions(&mut builder, None, names)?;
+    pub fn self_signed_with(content: &Content<'_>) -> Result<Self, ErrorStack> {
+        let key = content.key.map_or_else(new_key, |key| Ok(key.clone()))?;
+        let subject = content.subject()?;
+        let mut builder = prepare(&subject, &subject, &key, content)?;
+        add_extensions(&mut builder, None, content)?;
         builder.sign(&key, MessageDigest::sha256())?;
         Ok(Self { certificate: builder.build(), key })
     }
@@ -119,11 +94,65 @@ impl Identity {
     /// # Errors
     /// OpenSSL fails.
     pub fn acceptor(&self) -> Result<SslAcceptor, ErrorStack> {
+        self.acceptor_below(&[])
+    }
+
+    /// The same, and the certificates of these authorities are presented after the server's own.
+    ///
+    /// # Errors
+    /// OpenSSL fails.
+    pub fn acceptor_below(&self, authorities: &[&Authority]) -> Result<SslAcceptor, ErrorStack> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
         builder.set_certificate(&self.certificate)?;
         builder.set_private_key(&self.key)?;
         builder.check_private_key()?;
+        for authority in authorities {
+            builder.add_extra_chain_cert(authority.identity().certificate.clone())?;
+        }
         Ok(builder.build())
+    }
+}
+
+/// An acceptor that has no certificate: it knows nothing but anonymous suites of TLS 1.2.
+///
+/// # Errors
+/// OpenSSL fails.
+pub fn anonymous_acceptor() -> Result<SslAcceptor, ErrorStack> {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_security_level(0);
+    builder.set_cipher_list("aNULL")?;
+    Ok(builder.build())
+}
+
+/// An acceptor that no client comes to terms with: all its suites need a certificate, and it has none.
+///
+/// # Errors
+/// OpenSSL fails.
+pub fn failing_acceptor() -> Result<SslAcceptor, ErrorStack> {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    Ok(builder.build())
+}
+
+/// What a certificate says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Content<'a> {
+    /// The alternative names; those that read as IP addresses become address entries.
+    pub names: &'a [&'a str],
+    /// The common name; none: the first of the names.
+    pub common_name: Option<&'a str>,
+    /// From when to when it is valid; none: now, and the next two days.
+    pub valid: Option<(&'a Asn1TimeRef, &'a Asn1TimeRef)>,
+    /// It is for clients, not for servers.
+    pub for_clients: bool,
+    /// Its key; none: a new one.
+    pub key: Option<&'a PKey<Private>>,
+}
+
+impl Content<'_> {
+    fn subject(&self) -> Result<X509Name, ErrorStack> {
+        subject(self.common_name.or(self.names.first().copied()).unwrap_or("localhost"))
     }
 }
 
@@ -136,28 +165,39 @@ impl Authority {
     /// # Errors
     /// OpenSSL fails.
     pub fn new(name: &str) -> Result<Self, ErrorStack> {
-        Self::make(name, None)
+        Self::signed_by(None, name, new_key()?)
     }
 
-    /// An intermediate authority, which this one vouches for.
+    /// Makes one that signs with this key.
     ///
     /// # Errors
     /// OpenSSL fails.
-    pub fn intermediate(&self, name: &str) -> Result<Self, ErrorStack> {
-        Self::make(name, Some(&self.0))
+    pub fn with_key(name: &str, key: PKey<Private>) -> Result<Self, ErrorStack> {
+        Self::signed_by(None, name, key)
     }
 
-    /// An authority below `above`, or one of its own.
-    fn make(name: &str, above: Option<&Identity>) -> Result<Self, ErrorStack> {
-        let key = new_key()?;
+    /// One that this one vouches for.
+    ///
+    /// # Errors
+    /// OpenSSL fails.
+    pub fn authority(&self, name: &str) -> Result<Self, ErrorStack> {
+        Self::signed_by(Some(self.identity()), name, new_key()?)
+    }
+
+    /// Makes one of somebody who is none, and signs with that key.
+    pub fn from_identity(identity: Identity) -> Self {
+        Self(identity)
+    }
+
+    fn signed_by(issuer: Option<&Identity>, name: &str, key: PKey<Private>) -> Result<Self, ErrorStack> {
         let subject = subject(name)?;
-        let issuer = above.map_or(&*subject, |above| above.certificate.subject_name());
-        let mut builder = prepare(issuer, &subject, &key)?;
+        let issuer_name = issuer.map_or(&*subject, |issuer| issuer.certificate.subject_name());
+        let mut builder = prepare(issuer_name, &subject, &key, &Content::default())?;
         builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
         builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
         let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
         builder.append_extension(identifier)?;
-        builder.sign(above.map_or(&key, |above| &above.key), MessageDigest::sha256())?;
+        sign(&mut builder, issuer.map_or(&key, |issuer| &issuer.key))?;
         Ok(Self(Identity { certificate: builder.build(), key }))
     }
 
@@ -171,27 +211,18 @@ impl Authority {
     /// # Errors
     /// OpenSSL refuses a name, or fails.
     pub fn issue(&self, names: &[&str]) -> Result<Identity, ErrorStack> {
-        let (start, end) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
-        self.issue_within(names, &start, &end)
+        self.issue_with(&Content { names, ..Content::default() })
     }
 
-    /// The same, valid from `start` to `end`.
+    /// Issues a certificate that says this.
     ///
     /// # Errors
     /// OpenSSL refuses a name, or fails.
-    pub fn issue_within(
-        &self,
-        names: &[&str],
-        start: &Asn1TimeRef,
-        end: &Asn1TimeRef,
-    ) -> Result<Identity, ErrorStack> {
-        let key = new_key()?;
-        let subject = subject(names.first().copied().unwrap_or("localhost"))?;
-        let mut builder = prepare(self.0.certificate.subject_name(), &subject, &key)?;
-        builder.set_not_before(start)?;
-        builder.set_not_after(end)?;
-        add_server_extensions(&mut builder, Some(&self.0.certificate), names)?;
-        builder.sign(&self.0.key, MessageDigest::sha256())?;
+    pub fn issue_with(&self, content: &Content<'_>) -> Result<Identity, ErrorStack> {
+        let key = content.key.map_or_else(new_key, |key| Ok(key.clone()))?;
+        let mut builder = prepare(self.0.certificate.subject_name(), &content.subject()?, &key, content)?;
+        add_extensions(&mut builder, Some(&self.0.certificate), content)?;
+        sign(&mut builder, &self.0.key)?;
         Ok(Identity { certificate: builder.build(), key })
     }
 }
@@ -199,6 +230,12 @@ impl Authority {
 fn new_key() -> Result<PKey<Private>, ErrorStack> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
     PKey::from_ec_key(EcKey::generate(&group)?)
+}
+
+fn sign(builder: &mut X509Builder, key: &PKey<Private>) -> Result<(), ErrorStack> {
+    // Ed25519 brings its own digest.
+    let digest = if key.id() == Id::ED25519 { MessageDigest::null() } else { MessageDigest::sha256() };
+    builder.sign(key, digest)
 }
 
 fn subject(name: &str) -> Result<X509Name, ErrorStack> {
@@ -213,11 +250,13 @@ fn prepare(
     issuer: &openssl::x509::X509NameRef,
     subject: &X509Name,
     key: &PKey<Private>,
+    content: &Content<'_>,
 ) -> Result<X509Builder, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
-    let (serial, start, end) =
-        (serial.to_asn1_integer()?, Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
+    let serial = serial.to_asn1_integer()?;
+    let (now, soon) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
+    let (start, end) = content.valid.unwrap_or((&now, &soon));
 
     let mut builder = X509::builder()?;
     builder.set_version(2)?; // X.509 v3
@@ -225,18 +264,18 @@ fn prepare(
     builder.set_issuer_name(issuer)?;
     builder.set_subject_name(subject)?;
     builder.set_pubkey(key)?;
-    builder.set_not_before(&start)?;
-    builder.set_not_after(&end)?;
+    builder.set_not_before(start)?;
+    builder.set_not_after(end)?;
     Ok(builder)
 }
 
-fn add_server_extensions(
+fn add_extensions(
     builder: &mut X509Builder,
     issuer: Option<&X509>,
-    names: &[&str],
+    content: &Content<'_>,
 ) -> Result<(), ErrorStack> {
     let mut alternatives = SubjectAlternativeName::new();
-    for name in names {
+    for name in content.names {
         if name.parse::<IpAddr>().is_ok() {
             alternatives.ip(name);
         } else {
@@ -245,10 +284,14 @@ fn add_server_extensions(
     }
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
-    builder.append_extension(ExtendedKeyUsage::new().server_auth().client_auth().build()?)?;
+    let mut purposes = ExtendedKeyUsage::new();
+    if !content.for_clients {
+        purposes.server_auth();
+    }
+    builder.append_extension(purposes.client_auth().build()?)?;
 
     let context = builder.x509v3_context(issuer.map(std::ops::Deref::deref), None);
-    let alternatives = (!names.is_empty()).then(|| alternatives.build(&context)).transpose()?;
+    let alternatives = (!content.names.is_empty()).then(|| alternatives.build(&context)).transpose()?;
     let own = SubjectKeyIdentifier::new().build(&context)?;
     let above = issuer.map(|_| AuthorityKeyIdentifier::new().keyid(true).build(&context)).transpose()?;
     for extension in [alternatives, Some(own), above].into_iter().flatten() {

@@ -44,7 +44,9 @@ pub struct Options {
     pub extensions: Vec<String>,
     /// Offers STARTTLS when there is one.
     pub acceptor: Option<SslAcceptor>,
-    /// Begins with the handshake instead.
+    /// The reply to STARTTLS where it is offered and refused.
+    pub tls_refusal: Option<String>,
+    /// TLS starts with the connection.
     pub implicit_tls: bool,
     /// What becomes of messages.
     pub keep: Keep,
@@ -57,6 +59,7 @@ impl Options {
             name: name.to_owned(),
             extensions: Vec::new(),
             acceptor: None,
+            tls_refusal: None,
             implicit_tls: false,
             keep: Keep::Memory,
         }
@@ -312,6 +315,10 @@ impl<'a> Session<'a> {
                 self.say(&text)?;
             }
             "STARTTLS" if self.offers_tls() => {
+                if let Some(refusal) = &self.shared.options.tls_refusal {
+                    self.say(refusal)?;
+                    return Ok(Next::Go);
+                }
                 self.say("220 2.0.0 go ahead")?;
                 return Ok(Next::StartTls);
             }
@@ -346,7 +353,8 @@ impl<'a> Session<'a> {
     }
 
     fn offers_tls(&self) -> bool {
-        self.shared.options.acceptor.is_some() && !self.peer.is_tls()
+        let Options { acceptor, tls_refusal, .. } = &self.shared.options;
+        (acceptor.is_some() || tls_refusal.is_some()) && !self.peer.is_tls()
     }
 
     fn introduction(&self) -> String {
