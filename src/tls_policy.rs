@@ -194,14 +194,10 @@ impl CertificateNeed {
     }
 
     fn raised_by(self, other: CertificateNeed) -> CertificateNeed {
-        // Anchors that the administrator names for the destination stay, and come before the system's.
-        let named = [&self, &other]
-            .into_iter()
-            .filter_map(|need| need.anchors())
-            .find(|anchors| **anchors != TrustAnchors::System)
-            .cloned();
+        // Whom the destination's rule trusts stays: an authority of one partner has no say about another's mail.
+        let anchors = self.anchors().or(other.anchors()).cloned();
         let higher = if other.rank() > self.rank() { other } else { self };
-        match (higher, named) {
+        match (higher, anchors) {
             (CertificateNeed::Chain(_), Some(anchors)) => CertificateNeed::Chain(anchors),
             (CertificateNeed::Name(_), Some(anchors)) => CertificateNeed::Name(anchors),
             (CertificateNeed::ExactName(_), Some(anchors)) => CertificateNeed::ExactName(anchors),
@@ -350,6 +346,11 @@ mod tests {
             tlsa: true,
         };
         assert_eq!(ours.raised_by(theirs), raised);
+        let system = policy(Need::Required, ExactName(TrustAnchors::System));
+        assert_eq!(system.clone().raised_by(policy(Need::Required, Chain(own()))), system);
+        let nothing = policy(Need::Optional, CertificateNeed::Nothing);
+        let chain = policy(Need::Optional, Chain(own()));
+        assert_eq!(nothing.raised_by(chain.clone()), chain);
         let pinned = |hex| TlsPolicy { pin: pin(hex), ..TlsPolicy::OPPORTUNISTIC };
         assert_eq!(pinned("AB").raised_by(pinned("CD")), pinned("AB"));
     }

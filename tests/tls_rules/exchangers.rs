@@ -81,6 +81,8 @@ fn a_certificate_must_be_what_the_stricter_rule_demands() {
             // The destination's authority stays, whoever the exchanger's rule would trust.
             (with(required, &file), with(mx_required, &theirs), Ok(CHAIN)),
             (with(required, &theirs), with(mx_required, &file), unknown()),
+            // So does the system's trust store, which does not know them.
+            (with("+*", ""), with(mx_required, &file), unknown()),
             (with(name, &theirs), with(mx_exact, &file), unknown()),
             (with(exact, &file), with("-mx1.example.test", ""), wrong_name()),
             (with(exact, &file), with("!mx1.example.test", ""), wrong_name()),

@@ -4,14 +4,14 @@
 //! Parsing and selection of the rule; numbers in comments are those of the manual page.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::keys::{self, Keys};
 use super::lines::Entry;
 use super::routes::{Origin, parse_port};
-use super::{ControlDirectory, ControlError};
+use super::{ControlDirectory, ControlError, HOME};
 use crate::host::{Host, HostName};
 use crate::plan::TlsStart;
 use crate::tls_policy::{CertificateNeed, Digest, Fingerprint, Need, TlsPolicy, TrustAnchors};
@@ -281,8 +281,9 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
     })
 }
 
+/// A relative name begins at qmail's home, where s/qmail runs.
 fn trust_anchors(field: &[u8]) -> Option<TrustAnchors> {
-    let path = || PathBuf::from(OsString::from_vec(field.to_vec()));
+    let path = || Path::new(HOME).join(OsStr::from_bytes(field));
     match field.last()? {
         b'/' => Some(TrustAnchors::Directory(path())),
         _ => Some(TrustAnchors::File(path())),

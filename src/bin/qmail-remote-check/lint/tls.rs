@@ -148,7 +148,7 @@ fn problem_of_file(path: &Path) -> Option<String> {
     let name = shown(path.as_os_str().as_encoded_bytes());
     if name.contains('#') {
         Some("the CA file is a comment, which needs a line of its own".to_owned())
-    } else if path.is_absolute() && path.is_dir() {
+    } else if path.is_dir() {
         Some(format!("the CA file {name} is a directory: write {name}/"))
     } else {
         certificates::in_file(path).err().map(|problem| format!("the CA file {name} {problem}"))
@@ -158,9 +158,6 @@ fn problem_of_file(path: &Path) -> Option<String> {
 fn problem_of_directory(path: &Path) -> Option<String> {
     let name = shown(path.as_os_str().as_encoded_bytes());
     let file = name.trim_end_matches('/');
-    if !path.is_absolute() {
-        return Some(format!("the CA directory {name} has a relative name: write it from the root"));
-    }
     if Path::new(file).is_file() {
         return Some(format!("the CA directory {name} is a file: write {file}"));
     }

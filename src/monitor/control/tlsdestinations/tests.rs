@@ -153,6 +153,14 @@ fn the_first_match_in_the_contracts_order_wins() {
 }
 
 #[test]
+fn relative_names_begin_at_home() {
+    let anchors = |field: &str| rule(&format!("mx.test:{field}\n"), "mx.test").trust_anchors;
+    assert_eq!(anchors("control/ca.pem"), file(&format!("{HOME}/control/ca.pem")));
+    assert_eq!(anchors("certs/"), Some(TrustAnchors::Directory(format!("{HOME}/certs/").into())));
+    assert_eq!(anchors("/etc/ca.pem"), file("/etc/ca.pem"));
+}
+
+#[test]
 fn a_line_for_another_senders_domain_does_not_exist() {
     let text = "mx.test:|||a.test\nmx.test:/ca|||b.test\nmx.test:\nmx.test:/other|||b.test\n";
     let line = |sender: &str| look_up_for(text, "mx.test", sender).unwrap().origin.unwrap().line;
