@@ -158,11 +158,17 @@ impl TlsPolicy {
     /// The demands of both policies. `other` is the one that the name of an exchanger selects: an unsigned name must not
     /// choose anything weaker, so it raises what it is stricter in and leaves the rest.
     pub fn raised_by(self, other: TlsPolicy) -> TlsPolicy {
+        let demands_more = self.need == Need::Required || self.certificate.rank() > 1 || self.pin.is_some();
         TlsPolicy {
             need: self.need.max(other.need),
             certificate: self.certificate.raised_by(other.certificate),
             pin: self.pin.or(other.pin),
-            ciphers: self.ciphers.or(other.ciphers),
+            ciphers: match (self.ciphers, demands_more) {
+                (Some(ciphers), _) => Some(ciphers),
+                // A cipher string can lower the security level too.
+                (None, true) => None,
+                (None, false) => other.ciphers,
+            },
             verify_depth: match (self.verify_depth, other.verify_depth) {
                 (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
                 (ours, theirs) => ours.or(theirs),
@@ -341,7 +347,7 @@ mod tests {
             need: Need::Required,
             certificate: ExactName(own()),
             pin: pin("AB"),
-            ciphers: Some("HIGH".into()),
+            ciphers: None,
             verify_depth: Some(2),
             tlsa: true,
         };
@@ -350,7 +356,9 @@ mod tests {
         assert_eq!(system.clone().raised_by(policy(Need::Required, Chain(own()))), system);
         let nothing = policy(Need::Optional, CertificateNeed::Nothing);
         let chain = policy(Need::Optional, Chain(own()));
-        assert_eq!(nothing.raised_by(chain.clone()), chain);
+        assert_eq!(nothing.clone().raised_by(chain.clone()), chain);
+        let ciphers = TlsPolicy { ciphers: Some("HIGH".into()), ..nothing.clone() };
+        assert_eq!(nothing.raised_by(ciphers.clone()), ciphers);
         let pinned = |hex| TlsPolicy { pin: pin(hex), ..TlsPolicy::OPPORTUNISTIC };
         assert_eq!(pinned("AB").raised_by(pinned("CD")), pinned("AB"));
     }

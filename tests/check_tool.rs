@@ -40,11 +40,28 @@ fn an_index_is_used_until_its_text_changes() {
 }
 
 #[test]
+fn an_explanation_says_what_only_the_dns_can_tell_and_drives_no_terminal() {
+    in_world(|world| {
+        world.control("me", "me.example.test\n");
+        let explained = |host: &str| text(&check(&["explain", host, "a@b.test"]));
+        let exchangers =
+            "exchangers    a line of tlsdestinations for an exchanger's own name may demand more TLS\n";
+        assert!(!explained("example.test").contains("exchangers  "));
+        world.control("tlsdestinations", "*:/ca\x1b[2J.pem|HIGH\x07\n");
+        let refused = explained("example.test");
+        assert!(refused.contains("CA in /ca?[2J.pem, ciphers HIGH?\n"), "{refused}");
+        world.control("tlsdestinations", "mx.example.test:\n");
+        assert!(explained("example.test").contains(exchangers));
+        assert!(!explained("[192.0.2.1]").contains(exchangers));
+    });
+}
+
+#[test]
 fn the_sandbox_is_described() {
     in_world(|_| {
         let output = check(&["sandbox"]);
         let text = text(&output);
-        for what in ["seccomp", "Landlock", "/proc", "runs as"] {
+        for what in ["seccomp", "Landlock", "namespaces", "/proc", "runs as"] {
             assert!(text.lines().any(|line| line.starts_with(what)), "{text}");
         }
         assert!(output.status.success());

@@ -8,7 +8,8 @@ use qmail_remote_fuzz::{Case, check, reference};
 fuzz_target!(|data: &[u8]| {
     let Some(case) = Case::new(data) else { return };
     let sender = &case.invocation.sender_argument;
-    let keys = [reference::suffixes(sender, b"@."), vec![Vec::new()]].concat();
+    let keys =
+        [reference::suffixes(sender.strip_suffix(b".").unwrap_or(sender), b"@."), vec![Vec::new()]].concat();
     let line = reference::choose(case.text, &keys, |_| true).map(|(line, _)| ("authsenders", line));
     check(&[("authsenders", case.text)], line, case.shift, |control| authsenders::look_up(control, sender));
 });

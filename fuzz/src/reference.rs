@@ -19,8 +19,8 @@ pub fn choose(text: &[u8], keys: &[Vec<u8>], wanted: impl Fn(&[u8]) -> bool) -> 
 fn split(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let end = line.iter().rposition(|octet| !b" \t\r".contains(octet))?;
     let line = &line[..=end];
-    // A key with a bracket, perhaps after the sign of a TLS rule, extends to the closing one.
-    let colon = match line[0] == b'[' || line[0] != b':' && line.get(1) == Some(&b'[') {
+    // A key with a bracket extends to the closing one.
+    let colon = match line.iter().find(|octet| b":[".contains(octet)) == Some(&b'[') {
         true => line.windows(2).position(|pair| pair[0] == b']').map(|at| at + 1)?,
         false => line.iter().position(|&octet| octet == b':')?,
     };
@@ -32,7 +32,8 @@ pub fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     match host {
         Host::Name(name) => suffixes(name.as_str().as_bytes(), b"."),
         Host::Address(address) => {
-            vec![argument.to_ascii_lowercase(), format!("[{address}]").into_bytes()]
+            let other = if address.is_ipv4() { address.to_string() } else { format!("[ipv6:{address}]") };
+            vec![argument.to_ascii_lowercase(), format!("[{address}]").into_bytes(), other.into_bytes()]
         }
     }
 }
@@ -44,7 +45,9 @@ pub fn of_domain(sender: &[u8]) -> Vec<Vec<u8>> {
 
 /// What follows the last `@`.
 pub fn domain(sender: &[u8]) -> Option<&[u8]> {
-    sender.rsplitn(2, |&octet| octet == b'@').next().filter(|domain| domain.len() < sender.len())
+    let domain =
+        sender.rsplitn(2, |&octet| octet == b'@').next().filter(|domain| domain.len() < sender.len())?;
+    Some(domain.strip_suffix(b".").unwrap_or(domain))
 }
 
 /// The text, in lower case, and its suffixes that begin with one of `starts`.

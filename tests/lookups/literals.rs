@@ -25,7 +25,7 @@ fn ipv4_literals() {
             // However the recipient's domain writes it.
             ("192.0.2.12", SENDER, at("192.0.2.13:26"), "route,port smtproutes:1"),
             ("192.0.2.14", SENDER, at("192.0.2.15:25"), "route smtproutes:2"),
-            ("[192.0.2.14]", SENDER, at("192.0.2.14:25"), ""),
+            ("[192.0.2.14]", SENDER, at("192.0.2.15:25"), "route smtproutes:2"),
             // A relay may be this machine.
             ("[127.0.0.9]", SENDER, at("127.0.0.5:25"), "route smtproutes:3"),
         ];
@@ -77,7 +77,7 @@ fn ipv6_literals() {
             ("[IPv6:2001:db8::10]", SENDER, at("[2001:db8::11]:26"), "route,port smtproutes:1"),
             ("[ipv6:2001:DB8:0::10]", SENDER, at("[2001:db8::11]:26"), "route,port smtproutes:1"),
             ("[IPv6:2001:db8::11]", SENDER, at("192.0.2.13:25"), "route smtproutes:2"),
-            ("[2001:db8::11]", SENDER, at("[2001:db8::11]:25"), ""),
+            ("[2001:db8::11]", SENDER, at("192.0.2.13:25"), "route smtproutes:2"),
         ];
         check(world, &mut network, &[("smtproutes", routes)], &rows);
         let rows = [

@@ -5,10 +5,9 @@ use std::fs;
 use openssl::hash::MessageDigest;
 use openssl::x509::X509Ref;
 use world::certificates::{Authority, Identity, anonymous_acceptor};
+use world::in_world;
 use world::smtp_sink::Options;
-use world::{Delivery, in_world};
 
-use crate::held::PROGRAM;
 use crate::support::*;
 
 /// What the lines for destination and exchanger together must make of a server.
@@ -214,8 +213,7 @@ fn an_exchangers_rule_may_be_for_one_senders_domain() {
         let server = Server::start(Options::named(EXCHANGER));
         let rules = "*:\nmx1.example.test:|||sender.test";
         server.assert_put_off(&deliver_by(world, rules), NOT_OFFERED);
-        let other = Delivery::new(PROGRAM).host("example.test").sender("alice@other.test");
-        let outcome = deliver_with(world, rules, other.recipient("bob@example.test"));
+        let outcome = deliver_with(world, rules, delivery_to("example.test", "alice@other.test"));
         server.assert_accepted(&outcome, CLEAR);
     });
 }

@@ -130,8 +130,7 @@ fn the_host_argument_may_be_the_address() {
         let authority = Authority::new("Partner authority").unwrap();
         let file = ca_file(world, "ca.pem", &[&authority.identity().certificate]);
         let server = Server::with(&issue(&authority, &["192.0.2.10"]));
-        let literal = world::Delivery::new(crate::held::PROGRAM).host("[192.0.2.10]");
-        let literal = literal.sender("alice@sender.test").recipient("bob@example.test");
+        let literal = delivery_to("[192.0.2.10]", "alice@sender.test");
         let outcome = deliver_with(world, &format!("=*:{file}"), literal);
         server.assert_accepted(&outcome, EXACT_NAME);
     });

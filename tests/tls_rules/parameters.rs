@@ -3,9 +3,8 @@
 use openssl::hash::MessageDigest;
 use openssl::ssl::SslVersion;
 use world::certificates::{Authority, Identity, anonymous_acceptor};
-use world::{Delivery, in_world};
+use world::in_world;
 
-use crate::held::PROGRAM;
 use crate::support::*;
 
 #[test]
@@ -170,8 +169,7 @@ fn a_rule_for_one_senders_domain_is_for_that_one() {
             ("", false),
         ] {
             println!("from {sender:?}");
-            let delivery = Delivery::new(PROGRAM).host("example.test").sender(sender);
-            let outcome = deliver_with(world, &rules, delivery.recipient("bob@example.test"));
+            let outcome = deliver_with(world, &rules, delivery_to("example.test", sender));
             match is_bound {
                 true => server.assert_put_off(&outcome, &unverified("self-signed certificate")),
                 false => server.assert_accepted(&outcome, TLS),

@@ -14,7 +14,7 @@ use world::programs::{command, run};
 use world::smtp_sink::{Options, SmtpSink};
 use world::{Delivery, Outcome, World};
 
-use crate::held::delivery;
+use crate::held::{PROGRAM, delivery};
 
 /// The one exchanger of the example, at the one address.
 pub(crate) const EXCHANGER: &str = "mx1.example.test";
@@ -107,6 +107,12 @@ pub(crate) fn deliver_with(world: &World, rules: &str, delivery: Delivery) -> Ou
     world.control("me", "client.example.test\n");
     world.control("tlsdestinations", format!("{rules}\n"));
     delivery.run()
+}
+
+/// A delivery to another host, or from another sender.
+pub(crate) fn delivery_to(host: &str, sender: &str) -> Delivery {
+    let delivery = Delivery::new(PROGRAM).identity(world::Identity::Qmailr);
+    delivery.host(host).sender(sender).recipient("bob@example.test")
 }
 
 /// A server certificate of `authority` for these names.

@@ -127,7 +127,12 @@ fn of_plan(plan: &Plan) -> String {
         Destination::Literal(address, _) => address.to_string(),
         Destination::Relay(relay) => String::from_utf8_lossy(&relay.as_written).into_owned(),
     };
-    row("connects to", target)
+    let mut text = row("connects to", target);
+    if plan.exchanger_rules {
+        text +=
+            &row("exchangers", "a line of tlsdestinations for an exchanger's own name may demand more TLS");
+    }
+    text
 }
 
 fn refused(refusal: &Refusal) -> String {

@@ -8,6 +8,19 @@ use sandbox::{Identity, landlock_abi};
 
 use crate::{Findings, row};
 
+const USERS_MAY: &str = "ordinary users make their own; deliveries do not need them, the tests do";
+const USERS_MAY_NOT: &str = "for root alone; deliveries do not need them, the tests do";
+
+/// Whether a user without privilege may make a user namespace, as far as the kernel's settings say.
+fn users_make_namespaces() -> bool {
+    let setting = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok();
+    let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
+    setting("user/max_user_namespaces").is_some_and(|most| most.trim() != "0")
+        // Of Debian, and of Ubuntu.
+        && !is("kernel/unprivileged_userns_clone", "0")
+        && !is("kernel/apparmor_restrict_unprivileged_userns", "1")
+}
+
 /// Describes kernel and identity.
 pub(crate) fn describe() -> Findings {
     let mut text = String::new();
@@ -27,6 +40,7 @@ pub(crate) fn describe() -> Findings {
             Some(version) => format!("version {version}: files, TCP ports, signals and abstract sockets"),
         },
     );
+    text += &row("namespaces", if users_make_namespaces() { USERS_MAY } else { USERS_MAY_NOT });
     let mounted = fs::metadata("/proc/self/task").is_ok();
     text += &row("/proc", if mounted { "yes" } else { "no: every delivery will be put off" });
     well &= mounted;

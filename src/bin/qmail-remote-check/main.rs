@@ -119,7 +119,8 @@ struct Findings {
     well: bool,
 }
 
-/// A line of two columns.
+/// A line of two columns. What control files and servers say cannot drive a terminal.
 fn row(what: &str, is: impl std::fmt::Display) -> String {
-    format!("{what:<13} {is}\n")
+    let shown = is.to_string().replace(|character: char| character.is_control() && character != '\n', "?");
+    format!("{what:<13} {shown}\n")
 }

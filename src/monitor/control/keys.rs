@@ -1,7 +1,9 @@
 //! The keys that a look-up in a list asks for, best first. Pure.
 #![forbid(unsafe_code)]
 
-use memchr::memchr;
+use std::net::IpAddr;
+
+use memchr::{memchr, memchr2};
 
 use crate::host::Host;
 
@@ -55,11 +57,13 @@ impl Keys {
 }
 
 /// Splits a line into key and value; none for comments and lines without a key. A key ends at the first colon; one with
-/// a bracket at the colon right behind the closing bracket.
+/// a bracket before that at the colon right behind the closing bracket. A bracket begins an address, which in
+/// tlsdestinations stands behind a sign, in authsenders behind a local part.
 pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = match from_bracket(line) {
-        Some(_) => memchr(b']', line)?.saturating_add(1),
-        None => memchr(b':', line)?,
+    let first = memchr2(b':', b'[', line)?;
+    let end = match line.get(first) {
+        Some(b'[') => memchr(b']', line)?.saturating_add(1),
+        _ => first,
     };
     let (key, rest) = line.split_at_checked(end)?;
     rest.strip_prefix(b":").filter(|_| !line.starts_with(b"#")).map(|value| (key, value))
@@ -67,19 +71,10 @@ pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether a line can have this key.
 fn is_key(key: &[u8]) -> bool {
-    match from_bracket(key) {
-        Some(key) => key.strip_suffix(b"]").is_some_and(|inside| !inside.contains(&b']')),
-        None => !key.contains(&b':'),
-    }
-}
-
-/// The text from the bracket that its key starts with. In tlsdestinations one character may come before the bracket; a
-/// colon there ends the empty key, and the bracket is the value's.
-fn from_bracket(text: &[u8]) -> Option<&[u8]> {
-    match text {
-        [b'[', ..] => Some(text),
-        [sign, b'[', ..] if *sign != b':' => text.get(1..),
-        _ => None,
+    match memchr2(b':', b'[', key).and_then(|at| key.get(at)) {
+        None => true,
+        Some(b'[') => key.strip_suffix(b"]").is_some_and(|inside| !inside.contains(&b']')),
+        Some(_) => false,
     }
 }
 
@@ -89,13 +84,19 @@ pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
         // The name without a final dot, so that nobody chooses a route by writing one.
         Host::Name(name) => whole_and_suffixes(name.as_str().as_bytes(), b"."),
         // As given, and as everybody can write it: who writes the recipient does not choose the rule.
-        Host::Address(address) => vec![argument.to_vec(), format!("[{address}]").into_bytes()],
+        Host::Address(address) => {
+            let (bracketed, other) = match address {
+                IpAddr::V4(_) => (format!("[{address}]"), address.to_string()),
+                IpAddr::V6(_) => (format!("[{address}]"), format!("[IPv6:{address}]")),
+            };
+            vec![argument.to_vec(), bracketed.into_bytes(), other.into_bytes()]
+        }
     }
 }
 
 /// Keys of a whole sender: all of it, then each suffix that starts at `@` or a dot.
 pub(super) fn of_sender(sender: &[u8]) -> Vec<Vec<u8>> {
-    whole_and_suffixes(sender, b"@.")
+    whole_and_suffixes(without_final_dot(sender), b"@.")
 }
 
 /// Keys of the sender's domain: the whole, then each suffix that starts at a dot. None without a domain.
@@ -113,7 +114,13 @@ pub fn and_those_above(domain: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// What follows the last `@`.
 pub(super) fn domain(address: &[u8]) -> Option<&[u8]> {
     let at = address.iter().rposition(|&octet| octet == b'@')?;
-    address.get(at.saturating_add(1)..).filter(|domain| !domain.is_empty())
+    let domain = address.get(at.saturating_add(1)..).map(without_final_dot);
+    domain.filter(|domain| !domain.is_empty())
+}
+
+/// As for hosts: nobody chooses a rule by writing a final dot.
+fn without_final_dot(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".").unwrap_or(name)
 }
 
 fn whole_and_suffixes(text: &[u8], starts: &[u8]) -> Vec<Vec<u8>> {
@@ -135,10 +142,15 @@ mod tests {
         let host = |name: &str| text(of_host(name.as_bytes(), &Host::parse(name.as_bytes()).unwrap()));
         assert_eq!(host("a.b.test"), ["a.b.test", ".b.test", ".test"]);
         assert_eq!(host("B.Test."), ["b.test", ".test"]);
-        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]", "[192.0.2.1]"]);
-        assert_eq!(host("192.0.2.1"), ["192.0.2.1", "[192.0.2.1]"]);
-        assert_eq!(host("[IPv6:2001:DB8:0::1]"), ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]"]);
+        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]", "[192.0.2.1]", "192.0.2.1"]);
+        assert_eq!(host("192.0.2.1"), ["192.0.2.1", "[192.0.2.1]", "192.0.2.1"]);
+        assert_eq!(
+            host("[IPv6:2001:DB8:0::1]"),
+            ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]", "[IPv6:2001:db8::1]"]
+        );
         assert_eq!(text(of_sender(b"a.b@c.test")), ["a.b@c.test", ".b@c.test", "@c.test", ".test"]);
+        assert_eq!(text(of_sender(b"a@c.test.")), ["a@c.test", "@c.test", ".test"]);
+        assert_eq!(text(of_sender_domain(b"a@c.test.")), ["c.test", ".test"]);
         assert_eq!(text(of_sender(b"")), [""; 0]);
         assert_eq!(text(of_sender_domain(b"x@y@a.b.test")), ["a.b.test", ".b.test", ".test"]);
         assert_eq!(text(of_sender_domain(b"postmaster")), [""; 0]);
@@ -169,6 +181,8 @@ mod tests {
             (":", "", ""),
             ("[::1]:v", "[::1]", "v"),
             ("~[::1]:v", "~[::1]", "v"),
+            ("info@[IPv6:::1]:v", "info@[IPv6:::1]", "v"),
+            ("@[::1]:v:w", "@[::1]", "v:w"),
             (":[::1];26", "", "[::1];26"),
             (":[192.0.2.1]:26", "", "[192.0.2.1]:26"),
         ] {
