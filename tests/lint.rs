@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::symm::Cipher;
 use world::certificates::{Content, Files, Identity};
-use world::{Needs, World, in_world};
+use world::{Needs, QMAIL_GID, World, in_world};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
 
@@ -68,7 +68,11 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint").join(name)
 }
 
+/// What is closed to all belongs to the group of `qmailr`, who runs deliveries.
 fn set_mode(path: &Path, mode: u32) {
+    if mode & 0o004 == 0 {
+        std::os::unix::fs::chown(path, None, Some(QMAIL_GID)).expect("the group of deliveries");
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
 }
 
@@ -85,8 +89,9 @@ fn identity_within(start: &Asn1TimeRef, end: &Asn1TimeRef) -> Identity {
 }
 
 fn written(world: &World, identity: &Identity, name: &str) -> Files {
+    world.require(Needs::ManyUids);
     let files = identity.write(&world.scratch(), name).expect("files");
-    set_mode(&files.key, 0o600);
+    set_mode(&files.key, 0o640);
     files
 }
 
@@ -95,7 +100,7 @@ fn furnish(world: &World) {
     let good = identity(365);
     let Files { certificate, key } = written(world, &good, "good");
     let (certificate, key_text) = (fs::read(certificate).expect("PEM"), fs::read(&key).expect("PEM"));
-    set_mode(&world.file("both", [key_text.clone(), certificate.clone()].concat()), 0o600);
+    set_mode(&world.file("both", [key_text.clone(), certificate.clone()].concat()), 0o640);
     written(world, &identity(365), "other");
     let open = written(world, &identity(365), "open");
     set_mode(&open.key, 0o644);
@@ -106,7 +111,7 @@ fn furnish(world: &World) {
     }
     world.file("locked.pem", &certificate);
     let encrypted = good.key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"key-secret");
-    set_mode(&world.file("encrypted.key", encrypted.expect("PEM")), 0o600);
+    set_mode(&world.file("encrypted.key", encrypted.expect("PEM")), 0o640);
     for name in ["cacert", "cafile", "partnerca"] {
         world.file(name, &certificate);
     }
@@ -286,6 +291,7 @@ fn what_is_no_file_and_what_cannot_be_read_is_an_error() {
 #[test]
 fn an_index_is_to_be_as_new_and_as_secret_as_its_text() {
     in_world(|world| {
+        world.require(Needs::ManyUids);
         start_over(world);
         world.control("me", "me.example.test\n");
         world.control("smtproutes", ":relay.example.com|user|secret\n");
@@ -296,8 +302,7 @@ fn an_index_is_to_be_as_new_and_as_secret_as_its_text() {
         assert_eq!(found(world), (0, String::new()));
         let index = world.control_directory().join("smtproutes.cdb");
         set_mode(&index, 0o644);
-        let open =
-            "smtproutes.cdb: error: holds passwords and every user can read it: chmod o= smtproutes.cdb\n";
+        let open = "smtproutes.cdb: error: holds passwords and every user can read it: chgrp qmail smtproutes.cdb; chmod 640 smtproutes.cdb\n";
         assert_eq!(found(world), (2, open.to_owned()));
         set_mode(&index, 0o640);
         fs::File::options().write(true).open(&index).and_then(|file| file.set_len(100)).expect("damage");
@@ -306,6 +311,41 @@ fn an_index_is_to_be_as_new_and_as_secret_as_its_text() {
         world.control("smtproutes", ":relay.example.com\n");
         let older = "smtproutes.cdb: warning: is older than smtproutes and not used: run qmail-remote-check cdb smtproutes\n";
         assert_eq!(found(world), (1, older.to_owned()));
+    });
+}
+
+#[test]
+fn what_deliveries_cannot_read_is_an_error_for_root_who_can() {
+    in_world(|world| {
+        furnish(world);
+        world.require(Needs::ManyUids);
+        let closed = |path: &Path| {
+            std::os::unix::fs::chown(path, Some(0), Some(0)).expect("owner");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o640)).expect("mode");
+        };
+        start_over(world);
+        world.control("me", "me.example.test\n");
+        install(world, "authsenders", b"@a.example:relay.example|user|secret\n");
+        install(world, "tlsdestinations", b"b.example:/etc/ssl/cacert\n");
+        for name in ["me", "authsenders"] {
+            closed(&world.control_directory().join(name));
+        }
+        closed(&world.scratch().join("cacert"));
+        let advice = |name: &str| {
+            format!("qmailr cannot read it, and runs deliveries: chgrp qmail {name}; chmod 640 {name}\n")
+        };
+        let expected = format!(
+            "me: error: {}authsenders: error: {}tlsdestinations:1: error: the CA file /etc/ssl/cacert is closed: {}",
+            advice("me"),
+            advice("authsenders"),
+            advice("/etc/ssl/cacert")
+        );
+        assert_eq!(found(world), (2, expected));
+        for path in ["me", "authsenders"].map(|name| world.control_directory().join(name)) {
+            set_mode(&path, 0o640);
+        }
+        set_mode(&world.scratch().join("cacert"), 0o640);
+        assert_eq!(found(world), (0, String::new()));
     });
 }
 

@@ -172,6 +172,13 @@ fn rules_port_and_sender_are_those_of_a_delivery() {
         assert!(!text(&probe(&["plain.test"])).contains("raised by"));
         let named = text(&probe(&["good.test"]));
         assert!(named.contains("tlsdestinations:2: required, chain and exact name verified\n"), "{named}");
+        world.control("tlsdestinations", "mx.plain.test:=AB\n");
+        let stopped = text(&probe(&["plain.test"]));
+        let verdict = "  verdict     Unable to use /var/qmail/control/tlsdestinations, line 1: a fingerprint needs a key \
+                       that starts with %. (#4.3.0)\n";
+        assert!(stopped.contains(verdict), "{stopped}");
+        let implicit = text(&probe(&["good.test", "--port", "465"]));
+        assert!(implicit.contains("port          465\n"), "{implicit}");
         let closed = probe(&["good.test", "--port", "2525"]);
         assert!(text(&closed).contains("port          2525\n") && closed.status.code() == Some(1));
         assert_eq!(probe(&["good.test", "--port", "0"]).status.code(), Some(64));

@@ -32,7 +32,7 @@ use refusal::{ACCOUNT, Refusal};
 use serve::Sources;
 
 use crate::args::Invocation;
-use crate::plan::{Plan, Purpose};
+use crate::plan::{Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, Reports};
 use crate::startup::Environment;
 
@@ -54,7 +54,7 @@ pub fn deliver(
 }
 
 /// A delivery that turns back before the envelope: what it saw, and what stopped it. `port` replaces that of the control
-/// files. Sends nothing of any message.
+/// files, and 465 means implicit TLS. Sends nothing of any message.
 pub fn probe(
     arguments: impl IntoIterator<Item = OsString>,
     port: Option<u16>,
@@ -64,7 +64,12 @@ pub fn probe(
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
     let planned = planning::plan(invocation, None, environment)?;
-    let plan = Plan { purpose: Purpose::Probe, port: port.unwrap_or(planned.port), ..planned };
+    let (port, tls_start) = match port {
+        Some(465) => (465, TlsStart::Implicit),
+        Some(port) => (port, TlsStart::StartTls),
+        None => (planned.port, planned.tls_start),
+    };
+    let plan = Plan { purpose: Purpose::Probe, port, tls_start, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
     let result = carry_out(&plan, sender, &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();

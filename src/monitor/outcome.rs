@@ -180,6 +180,11 @@ impl Transcript {
 
     /// The monitor cannot do what a request needs: the delivery is decided.
     pub fn stop(&mut self, report: MessageReport) {
+        if let (Some(seen), MessageReport::Temporary(text) | MessageReport::Permanent(text)) =
+            (&mut self.seen, &report)
+        {
+            seen.push(Seen::Failed(text.clone()));
+        }
         self.over(report);
     }
 

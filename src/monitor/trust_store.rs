@@ -1,6 +1,6 @@
 //! Hands trust anchors to the network child. Monitor only, confined.
 //!
-//! The files are the administrator's or the system's and are passed on as they are: certificates are parsed in the child
+//! The files are the administrator's or the system's; of them the blocks of certificates are passed on: certificates are parsed in the child
 //! alone, and only those that a server's chain asks for are read at all. The child gives nothing but the hash of a name.
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use crate::ipc::AnchorQuery;
 use crate::sys;
@@ -34,12 +36,12 @@ pub fn check(anchors: &TrustAnchors) -> Result<(), NoTrustAnchors> {
 pub fn read(anchors: &TrustAnchors, query: AnchorQuery) -> Result<Vec<u8>, NoTrustAnchors> {
     let [file, directory] = places(anchors);
     let result = match (query, &file, &directory) {
-        (AnchorQuery::File, Some(file), _) => open(file).and_then(|file| append(file, Vec::new())),
+        (AnchorQuery::File, Some(file), _) => open(file).and_then(|file| append(file, Zeroizing::default())),
         (AnchorQuery::BySubject(hash), _, Some(directory)) => with_hash(directory, hash),
-        (AnchorQuery::File, None, _) | (AnchorQuery::BySubject(_), _, None) => Ok(Vec::new()),
+        (AnchorQuery::File, None, _) | (AnchorQuery::BySubject(_), _, None) => Ok(Zeroizing::default()),
     };
     match result {
-        Ok(octets) => Ok(octets),
+        Ok(octets) => Ok(certificates_of(&octets)),
         // One of the system's two places may be missing.
         Err(error) if error.kind() == ErrorKind::NotFound && *anchors == TrustAnchors::System => {
             Ok(Vec::new())
@@ -57,8 +59,8 @@ pub(super) fn places(anchors: &TrustAnchors) -> [Option<PathBuf>; 2] {
     }
 }
 
-fn with_hash(directory: &Path, hash: u32) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
+fn with_hash(directory: &Path, hash: u32) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::default();
     for number in 0..MOST_WITH_ONE_HASH {
         match open(&directory.join(format!("{hash:08x}.{number}"))) {
             Ok(file) => octets = append(file, octets)?,
@@ -75,10 +77,49 @@ fn open(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
 }
 
-fn append(file: File, mut octets: Vec<u8>) -> std::io::Result<Vec<u8>> {
+/// The blocks of certificates, and nothing that stands between them: a file may hold a private key too, which the child
+/// must never see.
+fn certificates_of(pem: &[u8]) -> Vec<u8> {
+    let mut certificates = Vec::new();
+    let mut inside = false;
+    for line in pem.split_inclusive(|&octet| octet == b'\n') {
+        let label = line.trim_ascii_end();
+        if label.starts_with(b"-----BEGIN ") {
+            inside = label.ends_with(b"CERTIFICATE-----");
+        }
+        if inside {
+            certificates.extend_from_slice(line);
+        }
+        inside &= !label.starts_with(b"-----END ");
+    }
+    certificates
+}
+
+fn append(file: File, mut octets: Zeroizing<Vec<u8>>) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let count = file.take(LONGEST_FILE.saturating_add(1)).read_to_end(&mut octets)?;
     // A piece that ends without a line feed must not run into the next.
     octets.push(b'\n');
     let fits = u64::try_from(count).is_ok_and(|count| count <= LONGEST_FILE);
     if fits { Ok(octets) } else { Err(ErrorKind::FileTooLarge.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_certificates_are_passed_on() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        let trusted = "-----BEGIN TRUSTED CERTIFICATE-----\r\nMIIC\r\n-----END TRUSTED CERTIFICATE-----\r\n";
+        let key = "-----BEGIN PRIVATE KEY-----\nxyzzy\n-----END PRIVATE KEY-----\n";
+        let passed = |text: &str| String::from_utf8(certificates_of(text.as_bytes())).unwrap();
+        assert_eq!(
+            passed(&format!("a comment\n{key}{certificate}password\n{trusted}{key}")),
+            format!("{certificate}{trusted}")
+        );
+        // Where an end is missing the child sees a damaged block, and still no key.
+        let unended = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+        assert_eq!(passed(&format!("{unended}{key}")), unended);
+        assert_eq!(passed(key), "");
+    }
 }

@@ -1,7 +1,7 @@
 //! The other fields of a rule: verify depth, ciphers, fingerprints, the sender's domain.
 
 use openssl::hash::MessageDigest;
-use openssl::ssl::SslVersion;
+use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use world::certificates::{Authority, Identity, anonymous_acceptor};
 use world::in_world;
 
@@ -174,6 +174,24 @@ fn a_rule_for_one_senders_domain_is_for_that_one() {
                 true => server.assert_put_off(&outcome, &unverified("self-signed certificate")),
                 false => server.assert_accepted(&outcome, TLS),
             }
+        }
+    });
+}
+
+#[test]
+fn suites_that_do_not_encrypt_are_never_used() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+        acceptor.set_security_level(0);
+        acceptor.set_cipher_list("AECDH-NULL-SHA").unwrap();
+        let server = Server::with_tls(acceptor.build());
+        // The first is the manual page's example.
+        for rule in
+            ["-example.test:||aNULL:!kRSA", "-example.test:", "-:|ALL:eNULL", "-:|AECDH-NULL-SHA:HIGH"]
+        {
+            server.assert_put_off(&deliver_by(world, rule), NO_HANDSHAKE);
         }
     });
 }

@@ -6,7 +6,8 @@
 #![forbid(unsafe_code)]
 
 use openssl::ssl::{
-    HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslStream, SslVerifyMode,
+    HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslOptions, SslStream,
+    SslVerifyMode,
 };
 use openssl::x509::X509VerifyResult;
 
@@ -71,6 +72,8 @@ fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
 fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
     let mut context = SslContext::builder(SslMethod::tls_client()).map_err(|_| TlsFailure::Context)?;
     context.set_verify(SslVerifyMode::NONE);
+    // What was proved must hold to the end: no other certificate in the midst of it.
+    context.set_options(SslOptions::NO_RENEGOTIATION);
     context
         .set_mode(SslMode::AUTO_RETRY | SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
     let matches_records = matches!(peer.dane, Dane::Match { .. });
@@ -84,7 +87,8 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
         context.set_cipher_list(ANONYMOUS_TOO).map_err(|_| TlsFailure::Context)?;
     }
     if let Some(ciphers) = &peer.policy.ciphers {
-        context.set_cipher_list(ciphers).map_err(|_| TlsFailure::Ciphers)?;
+        // Whatever is asked for: `aNULL` of the manual page's example brings suites that do not encrypt.
+        context.set_cipher_list(&format!("{ciphers}:!eNULL")).map_err(|_| TlsFailure::Ciphers)?;
     }
     Ok(context.build())
 }

@@ -12,6 +12,7 @@ use super::ffi::Wildcards;
 use super::{Peer, chain, dane, ffi};
 use crate::ipc::TlsFailure;
 use crate::ipc::child_end::ChildEnd;
+use crate::ipc::reason::Reason;
 use crate::network::dane::NameStatus;
 use crate::tls_policy::{CertificateNeed, Digest, Fingerprint, Proof, TrustAnchors, Verified};
 
@@ -22,6 +23,9 @@ pub(super) fn prove(
     armed: Armed,
     monitor: &mut ChildEnd,
 ) -> Result<Proof, TlsFailure> {
+    if session.current_cipher().is_none_or(|cipher| cipher.bits().secret <= 0) {
+        return Err(TlsFailure::Handshake(Reason::new("it does not encrypt")));
+    }
     let tlsa = armed == Armed::Yes;
     if tlsa {
         dane::check(session)?;

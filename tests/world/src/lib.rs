@@ -60,5 +60,5 @@ pub use postfix::{Mailbox, Postfix};
 pub use posttls_finger::{Probe, ProbeVerdict};
 pub use rspawn::{Belief, Letter};
 pub use running::Running;
-pub use world::{Needs, World};
+pub use world::{Needs, QMAIL_GID, World};
 pub use zones::Zones;

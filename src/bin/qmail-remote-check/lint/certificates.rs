@@ -36,7 +36,8 @@ pub(super) fn check(origin: Origin, value: &[u8], remarks: &mut Remarks) {
         Err(problem) => remarks.error(format!("the key's file {problem}")),
         Ok(key) => {
             if files::is_world_readable(&cert.key) {
-                remarks.error("every user can read the key's file: take that right away with chmod o=");
+                let private = files::private_for_deliveries(&cert.key);
+                remarks.error(format!("every user can read the key's file: {private}"));
             }
             let fits = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&key));
             if !chain.first().is_some_and(fits) {
@@ -64,7 +65,11 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
         return Err(files::reason(path));
     }
     let content = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if content.is_empty() { Err("is empty".to_owned()) } else { Ok(content) }
+    match files::unreadable_for_deliveries(path) {
+        Some(problem) => Err(format!("is closed: {problem}")),
+        None if content.is_empty() => Err("is empty".to_owned()),
+        None => Ok(content),
+    }
 }
 
 fn check_times(chain: &[X509], remarks: &mut Remarks) {

@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Group, User};
 use qmail_remote::monitor::control::{ControlDirectory, HOME, indexed, is_no_older};
+use qmail_remote::monitor::refusal::ACCOUNT;
 
 use super::findings::{Listing, Place};
 
@@ -25,10 +27,16 @@ pub(super) fn open(
     listing: &mut Listing<'_>,
 ) -> Result<Option<File>, Said> {
     let place = Place::whole(name);
-    control.file(name).map_err(|_| {
+    let file = control.file(name).map_err(|_| {
         listing.error(place, &reason(&path(name)));
         Said
-    })
+    })?;
+    if file.is_some()
+        && let Some(problem) = unreadable_for_deliveries(&path(name))
+    {
+        listing.error(place, &problem);
+    }
+    Ok(file)
 }
 
 /// Why a file cannot be used, in words that follow its name.
@@ -52,12 +60,39 @@ pub(super) fn is_world_readable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
 }
 
+/// What to do about a file that the account of deliveries cannot read. Asked of root alone, who can read everything and
+/// would not notice; none where there is no such account.
+pub(super) fn unreadable_for_deliveries(path: &Path) -> Option<String> {
+    let account = account().filter(|_| nix::unistd::geteuid().is_root())?;
+    let found = fs::metadata(path).ok()?;
+    let right = match (found.uid() == account.uid.as_raw(), found.gid() == account.gid.as_raw()) {
+        (true, _) => 0o400,
+        (false, true) => 0o040,
+        (false, false) => 0o004,
+    };
+    let private = private_for_deliveries(path);
+    (found.mode() & right == 0).then(|| format!("{ACCOUNT} cannot read it, and runs deliveries: {private}"))
+}
+
+/// How a file is closed to all but the deliveries.
+pub(super) fn private_for_deliveries(path: &Path) -> String {
+    let group = account().and_then(|account| Group::from_gid(account.gid).ok()?).map(|group| group.name);
+    let group = group.unwrap_or_else(|| format!("GROUP-OF-{ACCOUNT}"));
+    let path = path.display();
+    format!("chgrp {group} {path}; chmod 640 {path}")
+}
+
+fn account() -> Option<User> {
+    User::from_name(ACCOUNT).ok().flatten()
+}
+
 /// A list that holds passwords, or its index, should not be readable for all.
 pub(super) fn check_secrecy(name: &str, listing: &mut Listing<'_>) {
     for name in [name.to_owned(), format!("{name}.cdb")] {
         let path = path(&name);
         if is_world_readable(&path) {
-            let text = format!("holds passwords and every user can read it: chmod o= {}", path.display());
+            let text =
+                format!("holds passwords and every user can read it: {}", private_for_deliveries(&path));
             listing.error(Place::whole(&name), &text);
         }
     }

@@ -21,6 +21,12 @@ pub(super) fn check(list: List, key: &[u8]) -> Result<Reach, String> {
         return Err("the first colon comes after a bar: write the key and a colon first".to_owned());
     }
     if list == List::Authsenders {
+        // It may be a password that stands there.
+        if key.iter().any(|octet| b" \t;".contains(octet)) {
+            return Err(
+                "no sender has a blank or a semicolon: write sender:relay;port|user|password".to_owned()
+            );
+        }
         check_sender(key)?;
     }
     if let Some(reach) = reach(list, key) {

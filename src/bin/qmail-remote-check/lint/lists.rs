@@ -126,7 +126,7 @@ impl Checker<'_> {
         }
         let Some((key, value)) = key_and_value(line) else {
             state.secret |= may_hold_password(list, line);
-            return remarks.warning(keys::missing(line));
+            return remarks.error(keys::missing(line));
         };
         state.keys = true;
         let reach = match keys::check(list, key) {

@@ -93,7 +93,11 @@ impl Tls {
         } else {
             "write a list as openssl ciphers takes it, such as HIGH"
         };
-        remarks.error(format!("OpenSSL knows none of the ciphers {}: {instead}", shown(ciphers.as_bytes())));
+        // One lower-case word may be a password that belongs elsewhere.
+        let is_list =
+            ciphers.contains([':', '+', '!']) || !ciphers.contains(|c: char| c.is_ascii_lowercase());
+        let those = if is_list { format!(" {}", shown(ciphers.as_bytes())) } else { String::new() };
+        remarks.error(format!("OpenSSL knows none of the ciphers{those}: {instead}"));
     }
 }
 
