@@ -14,7 +14,7 @@ use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::ipc::{
     AnchorQuery, Claim, LookupFailure, Message, MessageFault, Request, Server, Step, TlsFailure,
 };
-use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
+use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
 
@@ -76,6 +76,8 @@ pub struct Transcript {
     /// What TLS needs as far as the destination decides it.
     policy: TlsPolicy,
     exchanger_rules: bool,
+    /// How TLS starts by the plan.
+    tls_start: TlsStart,
     stage: Stage,
     /// What holds for the present connection; none until the exchanger's rule has been looked for.
     in_force: Option<TlsPolicy>,
@@ -113,6 +115,7 @@ impl Transcript {
             local: plan.local,
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
+            tls_start: plan.tls_start,
             stage: Stage::Confining,
             in_force: None,
             anchor_queries: 0,
@@ -285,6 +288,10 @@ impl Transcript {
         let said = |text: String| Text::new(text).remote_host_said(reply);
         let code = reply.code().value();
         match step {
+            // Where TLS starts with the connection, it comes before the greeting, and nowhere else does it.
+            Step::Greeting if self.tls.is_some() != (self.tls_start == TlsStart::Implicit) => {
+                return Err(Broken::Lied);
+            }
             Step::Greeting if code == 220 => self.stage = Stage::Hello,
             Step::Greeting => {
                 self.walk_on(

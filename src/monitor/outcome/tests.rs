@@ -124,7 +124,13 @@ fn tls_is_named_when_the_message_went_over_it() {
     assert_eq!(reports(1, &starttls), accepted);
     let mut implicit = [session(), rest.to_vec()].concat();
     implicit.insert(2, claim(Claim::TlsEstablished(Proof::NOTHING)));
-    assert_eq!(reports(1, &implicit), accepted);
+    let begins_with_tls = Plan { tls_start: TlsStart::Implicit, ..plan(1) };
+    assert_eq!(reports_of(&begins_with_tls, &implicit), accepted);
+    // It starts where the plan says, and nowhere else.
+    let lie = "ZThe network process broke its protocol and was stopped. (#4.3.0)/|";
+    assert_eq!(reports(1, &implicit), lie);
+    assert_eq!(reports_of(&begins_with_tls, &starttls), lie);
+    assert_eq!(reports_of(&begins_with_tls, &[session(), rest.to_vec()].concat()), lie);
     // TLS belongs to a connection: the next one starts in clear.
     let lost = [
         &session()[..],

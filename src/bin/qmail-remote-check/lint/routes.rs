@@ -98,9 +98,20 @@ fn misplaced(list: List, value: &[u8], route: &Route) -> Option<&'static str> {
         Some("the password ends in an address, as there is no such field here: write it to domainips")
     } else if fields.len() > 2 && last.starts_with(b"[") && is_address(last) {
         Some("the password ends in an address: write a local address without brackets")
+    } else if fields.len() > 2 && list != List::Authsenders && is_like_an_address(last) {
+        Some(
+            "the last field is no address and counts as a part of the password: write 192.0.2.1 or 2001:db8::1",
+        )
     } else {
         None
     }
+}
+
+/// Whether nothing but a mistake keeps it from being a local address.
+fn is_like_an_address(text: &[u8]) -> bool {
+    let (address, _) = cut(text, b'%');
+    address.iter().any(|octet| b".:".contains(octet))
+        && address.iter().all(|octet| octet.is_ascii_hexdigit() || b".:".contains(octet))
 }
 
 /// One of user and password without the other.
