@@ -195,3 +195,17 @@ fn suites_that_do_not_encrypt_are_never_used() {
         }
     });
 }
+
+#[test]
+fn a_chain_without_end_is_no_handshake() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let authority = Authority::new("One of many").unwrap();
+        // OpenSSL reads 100 KiB of certificates.
+        let many = vec![&authority; 400];
+        let server = issue(&authority, &[EXCHANGER]).acceptor_below(&many).unwrap();
+        let server = Server::with_tls(server);
+        let text = "TLS connection/protocol error with host: mx1.example.test for example.test: excessive message size";
+        server.assert_put_off(&deliver_by(world, "*:"), text);
+    });
+}
