@@ -210,6 +210,7 @@ fn an_index_that_leads_outside_itself_is_a_retry() {
             ("place of a table", table),
             ("size of a table", table + 4),
             ("place of a record", slot + 4),
+            ("length of the key", 2048),
             ("length of the value", 2048 + 4),
         ] {
             for number in [u32::MAX, u32::MAX - 8, 1 << 31, u32::try_from(good.len()).unwrap()] {
@@ -219,6 +220,14 @@ fn an_index_that_leads_outside_itself_is_a_retry() {
                 world.index("smtproutes", &bad);
                 delivery().run().assert_reports(&[NO_CONTROL]);
             }
+        }
+        // As a crash leaves it: nothing behind the header, or no slots, or a key that is another.
+        for (what, wiped) in [("body", 2048..good.len()), ("slots", slots..good.len()), ("key", 2056..2057)] {
+            println!("no {what}");
+            let mut bad = good.clone();
+            bad[wiped].fill(0);
+            world.index("smtproutes", &bad);
+            delivery().run().assert_reports(&[NO_CONTROL]);
         }
         for size in [0, 1, 2047, 2048, slots, good.len() - 1] {
             println!("cut to {size}");

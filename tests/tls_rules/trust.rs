@@ -10,6 +10,7 @@ use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use openssl::x509::X509;
 use world::certificates::{Authority, Content, Identity};
+use world::programs::command;
 use world::{Needs, World, in_world};
 
 use crate::held::delivery;
@@ -304,5 +305,35 @@ fn an_empty_directory_trusts_nobody() {
         let directory = ca_directory(world, "ca", &[]);
         let outcome = deliver_by(world, &format!("example.test:{directory}"));
         server.assert_put_off(&outcome, &unverified(UNKNOWN_ISSUER));
+    });
+}
+
+#[test]
+fn an_authority_that_the_administrator_rejects_is_not_trusted() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let authority = Authority::new("Partner authority").unwrap();
+        let server = Server::with(&issue(&authority, &[EXCHANGER]));
+        let plain = ca_file(world, "plain.pem", &[&authority.identity().certificate]);
+        let rejecting = world.scratch().join("rejecting.pem");
+        let mut openssl = command("openssl");
+        openssl
+            .args(["x509", "-in", &plain, "-addreject", "serverAuth", "-trustout", "-out"])
+            .arg(&rejecting);
+        assert!(openssl.status().unwrap().success());
+        assert!(fs::read_to_string(&rejecting).unwrap().contains("BEGIN TRUSTED CERTIFICATE"));
+        let rejecting = rejecting.display().to_string();
+        server.assert_accepted(&deliver_by(world, &format!("example.test:{plain}")), CHAIN);
+        server.assert_put_off(
+            &deliver_by(world, &format!("example.test:{rejecting}")),
+            &no_anchors(&rejecting, "-"),
+        );
+        // Beside others it is as if it were not there.
+        let other = Authority::new("Other authority").unwrap();
+        let others = ca_file(world, "others.pem", &[&other.identity().certificate]);
+        let both = fs::read_to_string(&others).unwrap() + &fs::read_to_string(&rejecting).unwrap();
+        let both = world.file("both.pem", both).display().to_string();
+        server
+            .assert_put_off(&deliver_by(world, &format!("example.test:{both}")), &unverified(UNKNOWN_ISSUER));
     });
 }

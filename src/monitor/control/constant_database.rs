@@ -44,6 +44,7 @@ impl Database<'_> {
         let [table, ..] = hash.to_le_bytes();
         let (place, slots) =
             self.tables.get(usize::from(table)).map(|table| numbers(*table)).unwrap_or_default();
+        self.check_table(place, slots)?;
         let first = u64::from(hash >> 8);
         for probe in 0..slots {
             let slot = first.saturating_add(probe).checked_rem(slots).unwrap_or_default();
@@ -52,7 +53,7 @@ impl Database<'_> {
                 break;
             }
             if found == u64::from(hash)
-                && let Some(value) = self.value(record, key)?
+                && let Some(value) = self.value(record, key, hash)?
             {
                 visit(&value);
             }
@@ -60,11 +61,37 @@ impl Database<'_> {
         Ok(())
     }
 
-    /// The value of the record at `place`, when it has this key.
-    fn value(&self, place: u64, key: &[u8]) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    /// Half of a table's slots lead to records, and the others are zero: whoever finds a key's slot empty must be able to
+    /// believe it. Octets that a crash or a bad disk has wiped are no empty slots.
+    fn check_table(&self, place: u64, slots: u64) -> io::Result<()> {
+        const AT_ONCE: u64 = 512;
+        let mut used = 0u64;
+        let mut slot = 0;
+        while slot < slots {
+            let count = AT_ONCE.min(slots.saturating_sub(slot));
+            let mut octets = vec![0; usize::try_from(count.saturating_mul(8)).map_err(|_| damaged())?];
+            self.file.read_exact_at(&mut octets, after(place, slot))?;
+            for pair in octets.as_chunks().0 {
+                match numbers(*pair) {
+                    (0, 0) => {}
+                    (_, record) if record >= HEADER => used = used.saturating_add(1),
+                    _ => return Err(damaged()),
+                }
+            }
+            slot = slot.saturating_add(count);
+        }
+        if used.saturating_mul(2) == slots { Ok(()) } else { Err(damaged()) }
+    }
+
+    /// The value of the record at `place`, when it has this key. Its slot says that it has this hash.
+    fn value(&self, place: u64, key: &[u8], hash_of_slot: u32) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let (key_length, value_length) = self.pair(place)?;
         let place = after(place, 1);
-        if usize::try_from(key_length) != Ok(key.len()) || **self.octets(place, key_length)? != *key {
+        let found = self.octets(place, key_length)?;
+        if hash(&found) != hash_of_slot {
+            return Err(damaged());
+        }
+        if **found != *key {
             return Ok(None);
         }
         self.octets(place.saturating_add(key_length), value_length).map(Some)

@@ -135,7 +135,7 @@ impl Dialogue<'_> {
 
     fn transaction(mut self) -> Result<Next, Next> {
         // Decided already; asked again, because from here on the server learns something.
-        if !self.peer.policy.allows(self.tls) {
+        if !self.peer.allows(self.tls) {
             return Ok(self.quit(Next::Exchanger));
         }
         let mail = [b"MAIL FROM:<", self.plan.sender.as_bytes(), b">\r\n"].concat();

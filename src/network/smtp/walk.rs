@@ -1,6 +1,8 @@
 //! Tries the exchangers in order until one gives a verdict. Network child.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use super::dialogue::{self, Next, StartTls};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, Server};
@@ -35,11 +37,17 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
 fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> Verdict {
     let Exchanger { name, found_by, mut addresses, status, dane } = exchanger;
     let mut has_answered = false;
-    // Where a handshake has failed and the message may go in clear: there alone.
-    let mut in_clear = None;
-    while !addresses.is_empty() {
-        let (stream, address) = match connect_any(&addresses, plan) {
+    // Where a handshake has failed and the message may go in clear: there alone, and once.
+    let mut in_clear: Option<IpAddr> = None;
+    loop {
+        let (candidates, start_tls) = match in_clear.take() {
+            Some(address) => (vec![address], StartTls::No),
+            None if addresses.is_empty() => break,
+            None => (addresses.clone(), StartTls::AsThePolicySays),
+        };
+        let (stream, address) = match connect_any(&candidates, plan) {
             Ok(connection) => connection,
+            Err(NoConnection::Unreachable) if start_tls == StartTls::No => continue,
             // One that has answered was reached, whatever its other addresses are.
             Err(NoConnection::Unreachable) if has_answered => break,
             Err(NoConnection::Unreachable) => {
@@ -57,13 +65,13 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
             }
         };
         has_answered = true;
+        addresses.retain(|&other| other != address);
         let server = Server { name: name.clone(), address };
         monitor.claim(Claim::Connected(server.clone()));
         let policy = match plan.exchanger_rules && name.is_some() {
             true => monitor.ask_for_policy(),
             false => plan.tls.clone(),
         };
-        let start_tls = if in_clear == Some(address) { StartTls::No } else { StartTls::AsThePolicySays };
         let peer = Peer {
             server: &server,
             found_by: &found_by,
@@ -74,12 +82,8 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
         };
         match dialogue::speak(plan, peer, start_tls, stream, monitor) {
             Next::Verdict => return Verdict::Claimed,
-            Next::Exchanger => addresses.retain(|&other| other != address),
-            Next::AgainInClear => {
-                addresses.retain(|&other| other != address);
-                addresses.insert(0, address);
-                in_clear = Some(address);
-            }
+            Next::Exchanger => {}
+            Next::AgainInClear => in_clear = Some(address),
         }
     }
     Verdict::Open

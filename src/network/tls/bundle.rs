@@ -22,8 +22,9 @@ pub(super) struct Damaged;
 const FEW: usize = 8;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
-/// As PEM_read_bio_X509(3) knows them.
-const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+/// Of certificates and nothing else. `TRUSTED CERTIFICATE` carries what the certificate is trusted or rejected for, which is
+/// not honoured here: it counts as a comment, and nobody is trusted by it.
+const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
 
 impl Bundle {
     /// All certificates of a text (RFC 7468).
@@ -128,14 +129,15 @@ mod tests {
         for text in [
             text.replace('\n', "\r\n").into_bytes(),
             [&b"# M\xfcller CA\nissuer: x\n"[..], text.as_bytes(), b"trailing"].concat(),
-            text.replace("CERTIFICATE", "TRUSTED CERTIFICATE").into_bytes(),
             text.replace("CERTIFICATE", "X509 CERTIFICATE").into_bytes(),
             text.trim_end().as_bytes().to_vec(),
         ] {
             assert_eq!(found(&text, "a"), Ok(1), "{}", text.escape_ascii());
         }
-        // Keys and requests are no certificates.
-        assert_eq!(found(text.replace("CERTIFICATE", "PRIVATE KEY").as_bytes(), "a"), Ok(0));
+        // Keys and requests are no certificates, and what has settings for its trust is not taken without them.
+        for other in ["PRIVATE KEY", "TRUSTED CERTIFICATE"] {
+            assert_eq!(found(text.replace("CERTIFICATE", other).as_bytes(), "a"), Ok(0));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod proof;
 use super::dane::{Dane, NameStatus};
 use crate::host::HostName;
 use crate::ipc::Server;
-use crate::tls_policy::{Need, TlsPolicy};
+use crate::tls_policy::{Need, Proof, TlsPolicy};
 
 /// A server, and what TLS with it needs.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,11 @@ impl Peer<'_> {
     /// Whether nothing may be sent without TLS.
     pub(super) fn needs_tls(&self) -> bool {
         self.policy.need == Need::Required || self.records_demand_tls()
+    }
+
+    /// Whether the envelope may be sent in this state of TLS.
+    pub(super) fn allows(&self, tls: Option<Proof>) -> bool {
+        self.policy.allows(tls) && (tls.is_some() || !self.records_demand_tls())
     }
 
     /// Whether a handshake that fails may be followed by a connection in clear.
