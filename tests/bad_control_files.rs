@@ -229,6 +229,17 @@ fn an_index_that_leads_outside_itself_is_a_retry() {
             world.index("smtproutes", &bad);
             delivery().run().assert_reports(&[NO_CONTROL]);
         }
+        // A large one, of which a crash has wiped the pages of all slots.
+        let names: Vec<_> = (0..40_000).map(|number| format!("host{number}.test")).collect();
+        let records: Vec<_> = names.iter().map(|name| (name.as_str(), "192.0.2.11")).collect();
+        let mut large = index(world, &[&records[..], &[("example.test", "192.0.2.10")]].concat());
+        world.index("smtproutes", &large);
+        delivery().run().assert_reports(&[NOT_CONNECTED]);
+        let places = large[..2048].chunks(8).map(|pair| u32::from_le_bytes(pair[..4].try_into().unwrap()));
+        let first = usize::try_from(places.min().unwrap()).unwrap();
+        large[first..].fill(0);
+        world.index("smtproutes", &large);
+        delivery().run().assert_reports(&[NO_CONTROL]);
         for size in [0, 1, 2047, 2048, slots, good.len() - 1] {
             println!("cut to {size}");
             world.index("smtproutes", &good[..size]);

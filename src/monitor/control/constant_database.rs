@@ -18,6 +18,9 @@ type Pair = [u8; 8];
 /// The length of the header: a pair for each of 256 tables.
 const HEADER: u64 = 2048;
 
+/// What a disk writes at once, in octets; it divides every page.
+const SECTOR: usize = 512;
+
 /// An open database.
 pub(super) struct Database<'a> {
     file: &'a File,
@@ -44,13 +47,12 @@ impl Database<'_> {
         let [table, ..] = hash.to_le_bytes();
         let (place, slots) =
             self.tables.get(usize::from(table)).map(|table| numbers(*table)).unwrap_or_default();
-        self.check_table(place, slots)?;
         let first = u64::from(hash >> 8);
         for probe in 0..slots {
             let slot = first.saturating_add(probe).checked_rem(slots).unwrap_or_default();
             let (found, record) = self.pair(after(place, slot))?;
             if record == 0 {
-                break;
+                return self.check_empty(after(place, slot), place, slots);
             }
             if found == u64::from(hash)
                 && let Some(value) = self.value(record, key, hash)?
@@ -61,26 +63,25 @@ impl Database<'_> {
         Ok(())
     }
 
-    /// Half of a table's slots lead to records, and the others are zero: whoever finds a key's slot empty must be able to
-    /// believe it. Octets that a crash or a bad disk has wiped are no empty slots.
-    fn check_table(&self, place: u64, slots: u64) -> io::Result<()> {
-        const AT_ONCE: u64 = 512;
-        let mut used = 0u64;
-        let mut slot = 0;
-        while slot < slots {
-            let count = AT_ONCE.min(slots.saturating_sub(slot));
-            let mut octets = vec![0; usize::try_from(count.saturating_mul(8)).map_err(|_| damaged())?];
-            self.file.read_exact_at(&mut octets, after(place, slot))?;
-            for pair in octets.as_chunks().0 {
-                match numbers(*pair) {
-                    (0, 0) => {}
-                    (_, record) if record >= HEADER => used = used.saturating_add(1),
-                    _ => return Err(damaged()),
-                }
+    /// Whoever finds a key's slot empty must be able to believe it: octets that a crash or a bad disk has wiped are no empty
+    /// slots. Half of a table's slots lead to records, so a sector of a large one never holds zeros alone, and those of a
+    /// small one are counted.
+    fn check_empty(&self, slot: u64, table: u64, slots: u64) -> io::Result<()> {
+        let mut sector = [0; SECTOR];
+        let size = slots.checked_mul(8).and_then(|size| usize::try_from(size).ok());
+        let is_whole = match size.and_then(|size| sector.get_mut(..size)) {
+            Some(all) => {
+                self.file.read_exact_at(all, table)?;
+                let used = all.as_chunks().0.iter().filter(|pair| numbers(**pair).1 != 0).count();
+                u64::try_from(used).is_ok_and(|used| used.saturating_mul(2) == slots)
             }
-            slot = slot.saturating_add(count);
-        }
-        if used.saturating_mul(2) == slots { Ok(()) } else { Err(damaged()) }
+            None => {
+                let inside = slot.checked_rem(SECTOR as u64).unwrap_or_default();
+                self.file.read_at(&mut sector, slot.saturating_sub(inside))?;
+                sector != [0; SECTOR]
+            }
+        };
+        if is_whole { Ok(()) } else { Err(damaged()) }
     }
 
     /// The value of the record at `place`, when it has this key. Its slot says that it has this hash.
