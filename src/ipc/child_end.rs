@@ -68,42 +68,43 @@ impl ChildEnd {
 
     /// Asks to begin, and waits until that may be.
     pub fn ask_to_begin(&mut self) {
-        match self.ask(Request::Begin) {
-            Reply::Begin => {}
-            Reply::TlsPolicy(_) | Reply::TrustAnchors(_) | Reply::NoMoreTrustAnchors | Reply::Stop => {
-                sandbox::leave(MONITOR_GONE)
-            }
-        }
+        self.ask(Request::Begin, |reply| matches!(reply, Reply::Begin).then_some(()))
     }
 
     /// Asks for the policy of the exchanger that was connected to.
     pub fn ask_for_policy(&mut self) -> TlsPolicy {
-        match self.ask(Request::TlsPolicy) {
-            Reply::TlsPolicy(policy) => policy,
-            Reply::Begin | Reply::TrustAnchors(_) | Reply::NoMoreTrustAnchors | Reply::Stop => {
-                sandbox::leave(MONITOR_GONE)
-            }
-        }
+        self.ask(Request::TlsPolicy, |reply| match reply {
+            Reply::TlsPolicy(policy) => Some(policy),
+            _ => None,
+        })
     }
 
     /// Asks for trust anchors, in PEM.
     pub fn ask_for_anchors(&mut self, query: AnchorQuery) -> Vec<u8> {
+        let piece = |reply| match reply {
+            Reply::TrustAnchors(piece) => Some(Some(piece)),
+            Reply::NoMoreTrustAnchors => Some(None),
+            _ => None,
+        };
         let mut pem = Vec::new();
-        let mut reply = self.ask(Request::TrustAnchors(query));
-        loop {
-            match reply {
-                Reply::TrustAnchors(piece) => pem.extend_from_slice(&piece),
-                Reply::NoMoreTrustAnchors => return pem,
-                Reply::Begin | Reply::TlsPolicy(_) | Reply::Stop => sandbox::leave(MONITOR_GONE),
-            }
-            reply = self.next_reply();
+        let mut next = self.ask(Request::TrustAnchors(query), piece);
+        while let Some(octets) = next {
+            pem.extend_from_slice(&octets);
+            next = self.expect(piece);
         }
+        pem
     }
 
-    fn ask(&mut self, request: Request) -> Reply {
+    /// Sends a request, with all that was claimed before it, and waits for the reply that `wanted` takes.
+    fn ask<T>(&mut self, request: Request, wanted: impl FnOnce(Reply) -> Option<T>) -> T {
         self.collect(&Message::Request(request));
         self.flush();
-        self.next_reply()
+        self.expect(wanted)
+    }
+
+    /// Waits for the reply that `wanted` takes. With any other there is nothing more to do.
+    fn expect<T>(&mut self, wanted: impl FnOnce(Reply) -> Option<T>) -> T {
+        wanted(self.next_reply()).unwrap_or_else(|| sandbox::leave(MONITOR_GONE))
     }
 
     fn next_reply(&mut self) -> Reply {

@@ -75,7 +75,7 @@ pub fn probe(
     let (seen, stopped) = transcript.into_seen();
     let stopped = match result {
         Ok(()) => stopped,
-        Err(how) => Some(outcome::child_failed(how)),
+        Err(how) => Some(outcome::texts::child_failed(how)),
     };
     Ok((plan, seen, stopped))
 }

@@ -10,14 +10,14 @@ use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
-use crate::ipc::server_reply::{ReplyClass, ReplyText};
-use crate::ipc::{
-    AnchorQuery, Claim, LookupFailure, Message, MessageFault, Request, Server, Step, TlsFailure,
-};
+use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
+use texts::{RESOURCES, cannot_bind, child_failed, connection_died, message_fault, not_found, tlsa_unknown};
 
+mod smtp;
+pub mod texts;
 pub mod tls_texts;
 
 /// The child cannot be trusted or used any further.
@@ -226,7 +226,7 @@ impl Transcript {
                 ))));
             }
             Claim::NotFound(failure) => {
-                let report = self.not_found(failure);
+                let report = not_found(&self.host, failure);
                 self.over(report);
             }
             Claim::Observed(observation) => self.observed(*observation)?,
@@ -281,110 +281,6 @@ impl Transcript {
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
         Ok(())
-    }
-
-    fn replied(&mut self, step: Step, reply: &ReplyText) -> Result<(), Broken> {
-        let address = self.address()?;
-        let said = |text: String| Text::new(text).remote_host_said(reply);
-        let code = reply.code().value();
-        match step {
-            // Where TLS starts with the connection, it comes before the greeting, and nowhere else does it.
-            Step::Greeting if self.tls.is_some() != (self.tls_start == TlsStart::Implicit) => {
-                return Err(Broken::Lied);
-            }
-            Step::Greeting if code == 220 => self.stage = Stage::Hello,
-            Step::Greeting => {
-                self.walk_on(
-                    said(format!("Connected to {address} but greeting failed.")),
-                    is_permanent(reply),
-                )?;
-            }
-            Step::Ehlo | Step::Helo if code == 250 => self.stage = Stage::Session,
-            Step::Ehlo if is_permanent(reply) => self.stage = Stage::HelloAgain,
-            Step::Ehlo | Step::Helo => {
-                self.walk_on(
-                    said(format!("Connected to {address} but my name was rejected.")),
-                    is_permanent(reply),
-                )?;
-            }
-            // Nobody was to be told the sender before TLS was what the policy wants.
-            Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
-            Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
-            Step::Mail => {
-                self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
-            }
-            Step::Rcpt => self.recipient(address, reply),
-            Step::Data if code == 354 => self.stage = Stage::Body,
-            Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
-            Step::EndOfData if reply.class() == ReplyClass::Completed => {
-                let how = tls_texts::accepted(self.tls);
-                self.over(MessageReport::Success(said(format!("{address} {how}."))));
-            }
-            Step::EndOfData => {
-                self.refused(reply, said(format!("{address} failed after I sent the message.")))
-            }
-        }
-        Ok(())
-    }
-
-    fn recipient(&mut self, address: IpAddr, reply: &ReplyText) {
-        let dislike = || Text::new(format!("{address} does not like recipient.")).remote_host_said(reply);
-        self.recipients.push(match reply.class() {
-            ReplyClass::Completed => RecipientReport::Accepted,
-            ReplyClass::Permanent => RecipientReport::Rejected(dislike()),
-            ReplyClass::Intermediate | ReplyClass::Transient => RecipientReport::Deferred(dislike()),
-        });
-        if self.recipients.len() < self.recipients_wanted {
-            return;
-        }
-        if self.recipients.contains(&RecipientReport::Accepted) {
-            self.stage = Stage::Data;
-            return;
-        }
-        let text = Text::new(format!("Giving up on {address}.")).remote_host_said(reply);
-        let all_rejected =
-            self.recipients.iter().all(|report| matches!(report, RecipientReport::Rejected(_)));
-        self.over(if all_rejected { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
-    }
-
-    fn lost(&mut self) -> Result<(), Broken> {
-        let address = self.address()?;
-        match self.stage {
-            // Nothing of the message is underway: another exchanger may do better.
-            Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
-                self.walk_on(connection_died(address, false), false)?;
-            }
-            Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
-            Stage::Recipients | Stage::Data | Stage::Body => {
-                self.over(MessageReport::Temporary(connection_died(address, false)));
-            }
-            Stage::Confining | Stage::Resolving | Stage::Walking | Stage::Over => return Err(Broken::Lied),
-        }
-        Ok(())
-    }
-
-    fn not_found(&self, failure: LookupFailure) -> MessageReport {
-        match failure {
-            LookupFailure::Temporary => {
-                MessageReport::Temporary(Text::new("Sorry, I couldn't find any host by that name. (#4.1.2)"))
-            }
-            LookupFailure::NoSuchDomain => MessageReport::Permanent(no_such_host(&self.host)),
-            LookupFailure::NoAddress => MessageReport::Permanent(Text::new(
-                "Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)",
-            )),
-            LookupFailure::OnlyOurselves => MessageReport::Permanent(Text::new(
-                "Sorry. Although I'm listed as a best-preference MX or A for that host,\n\
-                 it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)",
-            )),
-            LookupFailure::AliasTemporary => MessageReport::Temporary(Text::new(format!(
-                "CNAME lookup failed temporarily for: {}. (#4.4.3)",
-                self.host
-            ))),
-            LookupFailure::NullMx => MessageReport::Permanent(Text::new(format!(
-                "Sorry, {} does not accept mail. (#5.1.10)",
-                self.host
-            ))),
-        }
     }
 
     fn exhausted(&mut self) -> MessageReport {
@@ -445,15 +341,6 @@ impl Transcript {
         Ok(())
     }
 
-    /// A refusal that no other exchanger would change: 5xx bounces, anything else is tried again.
-    fn refused(&mut self, reply: &ReplyText, text: Text) {
-        self.over(if is_permanent(reply) {
-            MessageReport::Permanent(text)
-        } else {
-            MessageReport::Temporary(text)
-        });
-    }
-
     fn over(&mut self, verdict: MessageReport) {
         self.verdict = Some(verdict);
         self.stage = Stage::Over;
@@ -461,51 +348,6 @@ impl Transcript {
 
     fn address(&self) -> Result<IpAddr, Broken> {
         self.server.as_ref().map(|server| server.address).ok_or(Broken::Lied)
-    }
-}
-
-/// The report when the child failed us, and nothing of a message can be anywhere.
-pub fn child_failed(how: Broken) -> MessageReport {
-    MessageReport::Temporary(Text::new(match how {
-        Broken::Died => "The network process ended without a result. (#4.3.0)",
-        Broken::Lied => "The network process broke its protocol and was stopped. (#4.3.0)",
-        Broken::Silent => "The network process was silent for too long and was stopped. (#4.3.0)",
-    }))
-}
-
-fn is_permanent(reply: &ReplyText) -> bool {
-    reply.class() == ReplyClass::Permanent
-}
-
-fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text {
-    let duplicate = if possible_duplicate { "Possible duplicate! " } else { "" };
-    Text::new(format!("Connected to {address} but connection died. {duplicate}(#4.4.2)"))
-}
-
-fn tlsa_unknown(name: &HostName) -> Text {
-    Text::new(format!("TLSA lookup failed temporarily for: {name}. (#4.4.3)"))
-}
-
-/// What is said when the system has no process, pipe or socket to give.
-pub const RESOURCES: &str = "System resources temporarily unavailable. (#4.3.0)";
-
-/// The text for a local address that this machine does not have.
-pub fn cannot_bind(address: IpAddr) -> Text {
-    Text::new(format!("System can't bind to local ip address: {address} (#4.3.0)"))
-}
-
-/// The text for a host that does not exist.
-pub fn no_such_host(printable_host: &str) -> Text {
-    Text::new(format!("Sorry, I couldn't find any host named {printable_host}. (#5.1.2)"))
-}
-
-/// The report for a message that cannot be sent as it is.
-pub fn message_fault(fault: MessageFault) -> MessageReport {
-    match fault {
-        MessageFault::Unreadable => MessageReport::Temporary(Text::new("Unable to read message. (#4.3.0)")),
-        MessageFault::PartialLastLine => MessageReport::Permanent(Text::new(
-            "SMTP cannot transfer messages with partial final lines. (#5.6.2)",
-        )),
     }
 }
 

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use super::control::{ControlError, HOME};
+use super::outcome::texts::{RESOURCES, cannot_bind, message_fault, no_such_host};
 use super::outcome::tls_texts::no_trust_anchors;
-use super::outcome::{RESOURCES, cannot_bind, message_fault, no_such_host};
 use super::trust_store::NoTrustAnchors;
 use crate::args::BadArguments;
 use crate::envelope::BadAddress;

@@ -7,7 +7,8 @@ use super::*;
 use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
 use crate::ipc::reason::Reason;
-use crate::ipc::{ConfinementStep, Family, Request};
+use crate::ipc::server_reply::ReplyText;
+use crate::ipc::{ConfinementStep, Family, LookupFailure, Request, Step};
 use crate::plan::{OwnAddresses, Purpose, Relay, Resolvers, Timeouts, TlsStart};
 
 pub(super) fn plan(recipients: usize) -> Plan {

@@ -3,6 +3,7 @@
 
 use super::tests::{BEGIN, claim, connected, plan, replied, reports_of, session};
 use super::*;
+use crate::ipc::Step;
 use crate::ipc::reason::Reason;
 use crate::monitor::control::tlsdestinations::Kind;
 use crate::plan::Relay;

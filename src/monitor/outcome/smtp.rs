@@ -1,0 +1,107 @@
+//! What the replies of an SMTP server mean, step by step. Monitor only; pure.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use super::texts::connection_died;
+use super::{Broken, Transcript, tls_texts};
+use crate::ipc::Step;
+use crate::ipc::server_reply::{ReplyClass, ReplyText};
+use crate::monitor::permits::Stage;
+use crate::plan::TlsStart;
+use crate::report::{MessageReport, RecipientReport, Text};
+
+impl Transcript {
+    pub(super) fn replied(&mut self, step: Step, reply: &ReplyText) -> Result<(), Broken> {
+        let address = self.address()?;
+        let said = |text: String| Text::new(text).remote_host_said(reply);
+        let code = reply.code().value();
+        match step {
+            // Where TLS starts with the connection, it comes before the greeting, and nowhere else does it.
+            Step::Greeting if self.tls.is_some() != (self.tls_start == TlsStart::Implicit) => {
+                return Err(Broken::Lied);
+            }
+            Step::Greeting if code == 220 => self.stage = Stage::Hello,
+            Step::Greeting => {
+                self.walk_on(
+                    said(format!("Connected to {address} but greeting failed.")),
+                    is_permanent(reply),
+                )?;
+            }
+            Step::Ehlo | Step::Helo if code == 250 => self.stage = Stage::Session,
+            Step::Ehlo if is_permanent(reply) => self.stage = Stage::HelloAgain,
+            Step::Ehlo | Step::Helo => {
+                self.walk_on(
+                    said(format!("Connected to {address} but my name was rejected.")),
+                    is_permanent(reply),
+                )?;
+            }
+            // Nobody was to be told the sender before TLS was what the policy wants.
+            Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
+            Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
+            Step::Mail => {
+                self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
+            }
+            Step::Rcpt => self.recipient(address, reply),
+            Step::Data if code == 354 => self.stage = Stage::Body,
+            Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
+            Step::EndOfData if reply.class() == ReplyClass::Completed => {
+                let how = tls_texts::accepted(self.tls);
+                self.over(MessageReport::Success(said(format!("{address} {how}."))));
+            }
+            Step::EndOfData => {
+                self.refused(reply, said(format!("{address} failed after I sent the message.")))
+            }
+        }
+        Ok(())
+    }
+
+    fn recipient(&mut self, address: IpAddr, reply: &ReplyText) {
+        let dislike = || Text::new(format!("{address} does not like recipient.")).remote_host_said(reply);
+        self.recipients.push(match reply.class() {
+            ReplyClass::Completed => RecipientReport::Accepted,
+            ReplyClass::Permanent => RecipientReport::Rejected(dislike()),
+            ReplyClass::Intermediate | ReplyClass::Transient => RecipientReport::Deferred(dislike()),
+        });
+        if self.recipients.len() < self.recipients_wanted {
+            return;
+        }
+        if self.recipients.contains(&RecipientReport::Accepted) {
+            self.stage = Stage::Data;
+            return;
+        }
+        let text = Text::new(format!("Giving up on {address}.")).remote_host_said(reply);
+        let all_rejected =
+            self.recipients.iter().all(|report| matches!(report, RecipientReport::Rejected(_)));
+        self.over(if all_rejected { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
+    }
+
+    pub(super) fn lost(&mut self) -> Result<(), Broken> {
+        let address = self.address()?;
+        match self.stage {
+            // Nothing of the message is underway: another exchanger may do better.
+            Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
+                self.walk_on(connection_died(address, false), false)?;
+            }
+            Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
+            Stage::Recipients | Stage::Data | Stage::Body => {
+                self.over(MessageReport::Temporary(connection_died(address, false)));
+            }
+            Stage::Confining | Stage::Resolving | Stage::Walking | Stage::Over => return Err(Broken::Lied),
+        }
+        Ok(())
+    }
+
+    /// A refusal that no other exchanger would change: 5xx bounces, anything else is tried again.
+    fn refused(&mut self, reply: &ReplyText, text: Text) {
+        self.over(if is_permanent(reply) {
+            MessageReport::Permanent(text)
+        } else {
+            MessageReport::Temporary(text)
+        });
+    }
+}
+
+fn is_permanent(reply: &ReplyText) -> bool {
+    reply.class() == ReplyClass::Permanent
+}
