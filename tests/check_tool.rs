@@ -32,6 +32,9 @@ fn an_index_is_used_until_its_text_changes() {
         assert_eq!(route(), by("smtproutes.cdb: 192.0.2.10"));
         world.control("smtproutes", ":192.0.2.12\n");
         assert_eq!(route(), by("smtproutes:1: 192.0.2.12"));
+        nix::unistd::mkfifo(&directory.join("domainips"), nix::sys::stat::Mode::S_IRWXU).expect("fifo");
+        let fifo = check(&["cdb", "domainips"]);
+        assert!(!fifo.status.success() && text(&fifo).ends_with("domainips: not a regular file\n"));
         let missing = check(&["cdb", "authsenders"]);
         assert!(
             !missing.status.success() && text(&missing).ends_with("No such file or directory (os error 2)\n")
@@ -49,10 +52,40 @@ fn an_explanation_says_what_only_the_dns_can_tell_and_drives_no_terminal() {
         assert!(!explained("example.test").contains("exchangers  "));
         world.control("tlsdestinations", "*:/ca\x1b[2J.pem|HIGH\x07\n");
         let refused = explained("example.test");
-        assert!(refused.contains("CA in /ca?[2J.pem, ciphers HIGH?\n"), "{refused}");
+        let hidden = "ciphers that OpenSSL does not know (not shown)\n";
+        assert!(refused.contains(&format!("CA in /ca?[2J.pem, {hidden}")), "{refused}");
+        world.control("tlsdestinations", "*:/ca|/PASSWORD\n");
+        assert!(explained("example.test").contains(&format!("CA in /ca, {hidden}")));
+        world.control("tlsdestinations", "*:/ca|HIGH:!aNULL\n");
+        assert!(explained("example.test").contains("CA in /ca, ciphers HIGH:!aNULL\n"));
         world.control("tlsdestinations", "mx.example.test:\n");
         assert!(explained("example.test").contains(exchangers));
         assert!(!explained("[192.0.2.1]").contains(exchangers));
+    });
+}
+
+#[test]
+fn what_cannot_be_written_is_said_and_a_closed_pipe_is_the_readers_choice() {
+    in_world(|world| {
+        world.control("me", "bad name\n");
+        let commands: [&[&str]; 5] = [
+            &["explain", "a.test", "b@c.test"],
+            &["lint"],
+            &["lint", "--format", "json"],
+            &["sandbox"],
+            &["--help"],
+        ];
+        for arguments in commands {
+            let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+            let output = Command::new(TOOL).args(arguments).stdout(full).output().expect("the tool runs");
+            assert_eq!(output.status.code(), Some(74), "{arguments:?}");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.starts_with("qmail-remote-check: what was found cannot be written: "), "{said}");
+            let (reader, unread) = std::io::pipe().expect("pipe");
+            drop(reader);
+            let output = Command::new(TOOL).args(arguments).stdout(unread).output().expect("the tool runs");
+            assert!(output.status.code() != Some(74) && output.stderr.is_empty(), "{arguments:?}");
+        }
     });
 }
 

@@ -122,7 +122,7 @@ fn furnish(world: &World) {
     }
     world.file("unhashed/ca.pem", &certificate);
     world.file("hashed/0123abcd.0", &certificate);
-    world.file("certdir/89abcdef.12", &certificate);
+    world.file("certdir/89abcdef.0", &certificate);
 }
 
 #[test]
@@ -391,5 +391,110 @@ fn as_json_findings_are_one_array_and_the_status_is_the_same() {
             (Some(1), serde_json::json!([whole, line]))
         );
         assert_eq!(lint(&["--format", "xml"]).status.code(), Some(64));
+    });
+}
+
+#[test]
+fn who_else_may_change_files_and_read_their_copies_is_found() {
+    in_world(|world| {
+        furnish(world);
+        found_in(world, &[]);
+        install(world, "tlsdestinations", b"*:/etc/ssl/cacert\n");
+        for name in ["smtproutes~", ".authsenders.swp", "#domaincerts#", "qmtproutes.bak", "domainips.bak"] {
+            world.control(name, "a.example:relay.example|user|secret\n");
+        }
+        for (name, mode) in [("tlsdestinations", 0o646), ("qmtproutes.bak", 0o640)] {
+            let path = world.control_directory().join(name);
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+        }
+        let cacert = world.scratch().join("cacert");
+        fs::set_permissions(cacert, fs::Permissions::from_mode(0o666)).expect("mode");
+        fs::set_permissions(world.control_directory(), fs::Permissions::from_mode(0o777)).expect("mode");
+        let copy = "is a copy that may hold passwords, and every user can read it: remove it, or chmod o-r";
+        let control = world.control_directory().display().to_string();
+        let expected = format!(
+            "{control}: error: every user can change it: chmod o-w \n\
+             #domaincerts#: error: {copy}\n.authsenders.swp: error: {copy}\nsmtproutes~: error: {copy}\n\
+             tlsdestinations: error: every user can change it: chmod o-w tlsdestinations\n\
+             tlsdestinations:1: error: the CA file /etc/ssl/cacert is open: every user can change it: chmod o-w /etc/ssl/cacert\n"
+        );
+        assert_eq!(found(world), (2, expected));
+    });
+}
+
+#[test]
+fn trust_anchors_that_are_of_no_use_are_found() {
+    in_world(|world| {
+        furnish(world);
+        let (expired, good) =
+            (fs::read(world.scratch().join("expired.pem")), fs::read(world.scratch().join("good.pem")));
+        let (expired, good) = (expired.expect("PEM"), good.expect("PEM"));
+        world.file("mixed", [good, expired.clone()].concat());
+        let huge = fs::File::create(world.scratch().join("huge")).expect("file");
+        huge.set_len(8 * 1024 * 1024 + 1).expect("length");
+        fs::create_dir(world.scratch().join("second")).expect("directory");
+        world.file("second/0123abcd.1", expired);
+        let lines = b"a.example:/etc/ssl/expired.pem\nb.example:/etc/ssl/mixed\nc.example:/etc/ssl/huge\nd.example:/etc/ssl/second/\n";
+        let expected = "tlsdestinations:1: error: the CA file /etc/ssl/expired.pem holds expired certificates alone: replace it\n\
+            tlsdestinations:2: warning: the CA file /etc/ssl/mixed: 1 of its 2 certificates have expired\n\
+            tlsdestinations:3: error: the CA file /etc/ssl/huge is longer than 8388608 octets, which no delivery reads\n\
+            tlsdestinations:4: error: the CA directory /etc/ssl/second/ has no hashed names, HASH.0: run openssl rehash /etc/ssl/second/\n";
+        assert_eq!(found_in(world, &[("tlsdestinations", lines)]), (2, expected.to_owned()));
+    });
+}
+
+#[test]
+fn an_index_that_is_damaged_anywhere_is_found() {
+    in_world(|world| {
+        let written = |text: &[u8]| {
+            found_in(world, &[("tlsdestinations", text)]);
+            let status = Command::new(TOOL).args(["cdb", "tlsdestinations"]).status().expect("the tool runs");
+            assert!(status.success());
+            fs::read(world.control_directory().join("tlsdestinations.cdb")).expect("index")
+        };
+        let good = written(b"a.example:\nb.example:\n");
+        assert_eq!(found(world), (0, String::new()));
+        let damaged = "tlsdestinations.cdb: error: is damaged: run qmail-remote-check cdb tlsdestinations\n";
+        // Lengths, keys and slots; a changed octet of a value is a value.
+        let values = 2048 + 8 + "a.example".len()..2048 + 8 + "a.example".len();
+        for place in (2048..good.len()).filter(|place| !values.contains(place)) {
+            let mut bad = good.clone();
+            bad[place] ^= 0x55;
+            world.index("tlsdestinations", &bad);
+            assert_eq!(found(world), (2, damaged.to_owned()), "octet {place}");
+        }
+    });
+}
+
+#[test]
+fn nothing_that_may_be_a_password_is_printed() {
+    in_world(|world| {
+        let rows: &[(&str, &[u8])] = &[
+            ("authsenders", b"SECRET here:relay.example\n"),
+            ("authsenders", b"user;SECRET:relay.example\n"),
+            ("domaincerts", b"a.example SECRET:/cert.pem\n"),
+            ("domaincerts", b"a.example:/cert.pem;/key.pem;SECRET\n"),
+            ("domainips", b"a.example:::1%SECRET\n"),
+            ("qmtproutes", b"a.example SECRET:relay.example\n"),
+            ("smtproutes", b"a.example;SECRET:relay.example\n"),
+            ("smtproutes", b"a.example:relay.example|user|::1%SECRET\n"),
+            ("smtproutes", b"a.example:relay.example||::1%SECRET\n"),
+            ("smtproutes", b"a.example:relay.example;SECRET\n"),
+            ("smtproutes", b"a.example:relay.example SECRET\n"),
+            ("smtproutes", b"a.example|user|SECRET\n"),
+            ("smtproutes", b"a.example relay.example user SECRET\n"),
+            ("tlsdestinations", b"a.example:|SECRET\n"),
+            ("tlsdestinations", b"a.example:|aSECRET\n"),
+            ("tlsdestinations", b"a.example:|/SECRET\n"),
+            ("authplaintext", b"SECRET\n"),
+        ];
+        for (file, line) in rows {
+            let (status, text) = found_in(world, &[(file, line)]);
+            assert!(!text.contains("SECRET"), "{}: {text}", line.escape_ascii());
+            assert_ne!(status, 0, "{}", line.escape_ascii());
+            let explain = Command::new(TOOL).args(["explain", "a.example", "x@a.example"]).output();
+            let text = String::from_utf8(explain.expect("the tool runs").stdout).expect("text");
+            assert!(!text.contains("SECRET"), "{}: {text}", line.escape_ascii());
+        }
     });
 }

@@ -19,8 +19,8 @@ use crate::tls_policy::TrustAnchors;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoTrustAnchors(pub TrustAnchors);
 
-/// A file of certificates is a few hundred KiB.
-const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+/// No file of certificates is longer, in octets: they have a few hundred KiB.
+pub const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 /// No more certificates with one hash are read.
 const MOST_WITH_ONE_HASH: u8 = 16;
 

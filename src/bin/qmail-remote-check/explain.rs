@@ -4,14 +4,16 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use openssl::ssl::{SslContext, SslMethod};
 use qmail_remote::args::Invocation;
+use qmail_remote::monitor::control::local_address::LocalAddress;
 use qmail_remote::monitor::control::routes::Origin;
 use qmail_remote::monitor::control::smtproutes::Protocol;
 use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule};
 use qmail_remote::monitor::control::{ControlDirectory, HOME};
-use qmail_remote::monitor::planning;
 use qmail_remote::monitor::refusal::Refusal;
 use qmail_remote::monitor::selection::{self, Decided, Selection};
+use qmail_remote::monitor::{interfaces, planning};
 use qmail_remote::plan::{Destination, Plan, TlsStart};
 use qmail_remote::report::MessageReport;
 use qmail_remote::startup::Environment;
@@ -70,7 +72,8 @@ fn of_selection(selection: &Selection) -> String {
         Some(certificate) => {
             // A password in the wrong field is not a path.
             let path = |path: &Path| {
-                if path.is_absolute() { path.display().to_string() } else { "(not a path)".into() }
+                let text = path.display().to_string();
+                if path.is_absolute() && !text.contains([';', ' ']) { text } else { "(not a path)".into() }
             };
             let (file, key) = (path(&certificate.certificate), path(&certificate.key));
             text += &row("certificate", by(Some(certificate.origin), format!("{file}, key in {key}")));
@@ -80,10 +83,18 @@ fn of_selection(selection: &Selection) -> String {
     let first = if start == TlsStart::Implicit { ", TLS from the first byte" } else { "" };
     text += &row("port", by(origin, format!("{port}{first}")));
     let Decided { value: local, origin } = selection.local_addresses();
-    let local: Vec<_> = local.iter().map(ToString::to_string).collect();
+    let local: Vec<_> = local.iter().map(from_address).collect();
     let local = if local.is_empty() { "any address".to_owned() } else { local.join(" and ") };
     text += &row("from", by(origin, local));
     text
+}
+
+/// A local address. What follows its `%` and is no interface may be a password that begins as an address does.
+fn from_address(local: &LocalAddress) -> String {
+    match &local.interface {
+        Some(name) if interfaces::index(name).is_err() => format!("{}%(no such interface)", local.address),
+        Some(_) | None => local.to_string(),
+    }
 }
 
 /// A rule of `tlsdestinations` in words, without its line.
@@ -110,7 +121,11 @@ pub(crate) fn of_rule(rule: &TlsRule) -> String {
         Some(TrustAnchors::System) | None => {}
     }
     if let Some(ciphers) = &rule.ciphers {
-        text += &format!(", ciphers {ciphers}");
+        // What is no list of ciphers may be a password in the wrong field.
+        let usable = SslContext::builder(SslMethod::tls_client())
+            .is_ok_and(|mut context| context.set_cipher_list(ciphers).is_ok());
+        text +=
+            &format!(", ciphers {}", if usable { ciphers } else { "that OpenSSL does not know (not shown)" });
     }
     if let Some(depth) = rule.verify_depth {
         text += &format!(", depth {depth}");

@@ -9,7 +9,7 @@ mod lint;
 mod probe;
 
 use std::ffi::OsString;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
     version,
     about,
     after_help = "The exit status is 0 when all is well, 1 when not; of lint 1 for warnings, 2 for errors. \
-                  A mistake in the command line is 64."
+                  A mistake in the command line is 64, an output that cannot be written 74."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -71,14 +71,15 @@ enum Verb {
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
+/// EX_IOERR of sysexits.h.
+const IO_ERROR: u8 = 74;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(other) => {
-            // A closed pipe is the reader's choice, here and below.
-            let _ = other.print();
-            return if other.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            let status = if other.use_stderr() { USAGE } else { 0 };
+            return ExitCode::from(unwritten(other.print()).unwrap_or(status));
         }
     };
     let findings = match arguments.verb {
@@ -86,30 +87,43 @@ fn main() -> ExitCode {
         Verb::Lint { format } => return lint(format),
         Verb::Probe { host, sender, port, format } => {
             let findings = probe::probe(host, sender, port, format);
-            print(&findings.text);
-            sandbox::leave(if findings.well { 0 } else { 1 })
+            let status = if findings.well { 0 } else { 1 };
+            sandbox::leave(print(&findings.text).unwrap_or(status))
         }
         Verb::Cdb { name } => index::write(&name),
         Verb::Sandbox => kernel::describe(),
     };
-    print(&findings.text);
-    if findings.well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let status = if findings.well { 0 } else { 1 };
+    ExitCode::from(print(&findings.text).unwrap_or(status))
 }
 
 fn lint(format: lint::Format) -> ExitCode {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let worst = lint::lint(format, &mut out);
-    let _ = out.flush();
-    match worst {
-        None => ExitCode::SUCCESS,
-        Some(lint::Severity::Warning) => ExitCode::from(1),
-        Some(lint::Severity::Error) => ExitCode::from(2),
-    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let (worst, written) = lint::lint(format, &mut out);
+    let status = match worst {
+        None => 0,
+        Some(lint::Severity::Warning) => 1,
+        Some(lint::Severity::Error) => 2,
+    };
+    ExitCode::from(unwritten(written.and_then(|()| out.flush())).unwrap_or(status))
 }
 
-fn print(text: &str) {
-    let mut out = std::io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+/// The exit status when the text could not be printed.
+fn print(text: &str) -> Option<u8> {
+    let mut out = io::stdout();
+    unwritten(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// The exit status when there was nowhere to write to, which is said. A closed pipe is the reader's choice.
+fn unwritten(result: io::Result<()>) -> Option<u8> {
+    match result {
+        Ok(()) => None,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "qmail-remote-check: what was found cannot be written: {error}");
+            Some(IO_ERROR)
+        }
+    }
 }
 
 /// What a verb has to say.

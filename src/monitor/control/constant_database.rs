@@ -98,6 +98,43 @@ impl Database<'_> {
         self.octets(place.saturating_add(key_length), value_length).map(Some)
     }
 
+    /// Walks over everything: records fill the space from the header to the first table, as many as slots lead to, every
+    /// slot leads to a record with its hash, and half of a table's slots are in use.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let mut left = 0u64;
+        let tables = self.tables.iter().map(|table| numbers(*table).0).min().unwrap_or_default();
+        let mut place = HEADER;
+        while place < tables {
+            let (key_length, value_length) = self.pair(place)?;
+            place = after(place, 1).saturating_add(key_length).saturating_add(value_length);
+            left = left.saturating_add(1);
+        }
+        if place != tables {
+            return Err(damaged());
+        }
+        for (number, table) in self.tables.iter().enumerate() {
+            let (place, slots) = numbers(*table);
+            let mut used = 0u64;
+            for slot in 0..slots {
+                let (hash, record) = self.pair(after(place, slot))?;
+                if (hash, record) != (0, 0) {
+                    let hash = u32::try_from(hash).map_err(|_| damaged())?;
+                    let [own, ..] = hash.to_le_bytes();
+                    if usize::from(own) != number {
+                        return Err(damaged());
+                    }
+                    self.value(record, b"", hash)?;
+                    used = used.saturating_add(1);
+                }
+            }
+            if used.saturating_mul(2) != slots {
+                return Err(damaged());
+            }
+            left = left.checked_sub(used).ok_or_else(damaged)?;
+        }
+        if left == 0 { Ok(()) } else { Err(damaged()) }
+    }
+
     fn pair(&self, place: u64) -> io::Result<(u64, u64)> {
         let mut pair = [0; 8];
         self.file.read_exact_at(&mut pair, place)?;

@@ -43,9 +43,9 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Whether the file begins like an index.
-pub fn check_header(file: &File) -> Result<(), ControlError> {
-    Ok(Database::new(file).map(drop)?)
+/// Whether the whole file is an index, of whatever.
+pub fn check(file: &File) -> Result<(), ControlError> {
+    Ok(Database::new(file)?.check()?)
 }
 
 /// How often the time of a new index is set at the most: longer than a tick of any clock.
@@ -82,8 +82,12 @@ pub fn write(directory: &Path, name: &'static str) -> Result<usize, IndexError> 
 }
 
 fn write_as(directory: &Path, name: &'static str, unfinished: &Path) -> Result<usize, IndexError> {
-    let text = File::open(directory.join(name))?;
+    // Nothing else may hold this up, as it may not hold a delivery up.
+    let text = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(directory.join(name))?;
     let before = text.metadata()?;
+    if !before.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file").into());
+    }
     // Nobody else may read it before it has the text's mode.
     let file = File::options().write(true).create_new(true).mode(0o600).open(unfinished)?;
     let mut records = CDBMake::new(file)?;

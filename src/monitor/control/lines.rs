@@ -36,7 +36,8 @@ pub enum Line<'a> {
 
 /// Searches `file` for the best of `keys`, which compare without regard to case. Of several lines with the
 /// same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with `#`, lines
-/// without a key, and lines whose value is not `wanted` do not exist.
+/// without a key, and lines whose value is not `wanted` do not exist. A line that is too long is an error where it would
+/// have been the one.
 pub(super) fn find(
     file: impl Read,
     name: &'static str,
@@ -44,26 +45,33 @@ pub(super) fn find(
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry>, ControlError> {
     let mut best: Option<Entry> = None;
+    // The best so far is a line that is too long: its level and its number.
+    let mut unusable: Option<(usize, u64)> = None;
     each(file, |number, line| {
-        let limit = best.as_ref().map_or(usize::MAX, |entry| entry.level);
+        let limit = best.as_ref().map(|entry| entry.level).or(unusable.map(|(level, _)| level));
+        let limit = limit.unwrap_or(usize::MAX);
         match line {
             Line::Whole(line) => {
                 if let Some((level, value)) = keys.find(line, limit) {
                     let value = without_trailing_blanks(value);
                     if wanted(value) {
                         best = Some(Entry { level, line: number, value: Zeroizing::new(value.to_vec()) });
+                        unusable = None;
                     }
                 }
-                Ok(())
             }
-            // One that nobody asks for is passed over.
-            Line::TooLong(start) => match keys.find(start, limit) {
-                Some(_) => Err(too_long(name, number)),
-                None => Ok(()),
-            },
+            Line::TooLong(start) => {
+                if let Some((level, _)) = keys.find(start, limit) {
+                    (best, unusable) = (None, Some((level, number)));
+                }
+            }
         }
+        Ok(())
     })?;
-    Ok(best)
+    match unusable {
+        Some((_, line)) => Err(too_long(name, line)),
+        None => Ok(best),
+    }
 }
 
 /// The error for a line that is needed and too long.
@@ -159,6 +167,13 @@ mod tests {
         let error = ControlError::BadLine { file: "smtproutes", line: 2, problem: "the line is too long" };
         assert_eq!(look_up(&long("a:"), &["a"]), Err(error));
         assert_eq!(look_up(&long("e:"), &["c"]).unwrap(), Some((3, "d".into())));
+        // One that another line comes before is as good as not there.
+        assert_eq!(look_up(&long("e:"), &["a", "e"]).unwrap(), Some((1, "b".into())));
+        assert_eq!(look_up(&long("e:"), &["c", "e"]).unwrap(), Some((3, "d".into())));
+        let replaced = [long("a:"), b"a:last\n".to_vec()].concat();
+        assert_eq!(look_up(&replaced, &["a"]).unwrap(), Some((4, "last".into())));
+        let worse = [long("a:"), b"e:worse\n".to_vec()].concat();
+        assert!(look_up(&worse, &["a", "e"]).is_err());
         assert_eq!(look_up(&long("#"), &["a"]).unwrap(), Some((1, "b".into())));
         let endless = [b"a:b\n".as_slice(), &vec![b'x'; 3 * LONGEST_LINE]].concat();
         assert_eq!(look_up(&endless, &["a"]).unwrap(), Some((1, "b".into())));

@@ -20,7 +20,8 @@ impl Machine {
         Machine(interfaces::own_addresses().ok())
     }
 
-    /// Whether mail can be sent from `local` here.
+    /// Whether mail can be sent from `local` here. An interface's name is not printed: in a route it may be a password that
+    /// begins as an address does.
     pub(super) fn check(&self, local: &LocalAddress, remarks: &mut Remarks) {
         let LocalAddress { address, interface } = local;
         match (address, interface) {
@@ -29,11 +30,11 @@ impl Machine {
                     "the link-local address needs its interface: write {address}%eth0 or the like"
                 ));
             }
-            (IpAddr::V4(_), Some(name)) => {
-                remarks.warning(format!("an IPv4 address has no interface: write {address} without %{name}"));
+            (IpAddr::V4(_), Some(_)) => {
+                remarks.warning(format!("an IPv4 address has no interface: write {address} alone"));
             }
             (IpAddr::V6(_), Some(name)) if interfaces::index(name).is_err() => {
-                remarks.warning(format!("this machine has no interface {name}"));
+                remarks.warning(format!("this machine has no interface of the name behind {address}%"));
             }
             (_, None | Some(_)) => {}
         }

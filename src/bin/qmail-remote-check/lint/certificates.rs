@@ -11,6 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Ref};
 use qmail_remote::monitor::control::domaincerts;
 use qmail_remote::monitor::control::routes::Origin;
+use qmail_remote::monitor::trust_store::LONGEST_FILE;
 
 use super::files;
 use super::lists::Remarks;
@@ -64,9 +65,14 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     if !path.is_file() {
         return Err(files::reason(path));
     }
+    if fs::metadata(path).is_ok_and(|found| found.len() > LONGEST_FILE) {
+        return Err(format!("is longer than {LONGEST_FILE} octets, which no delivery reads"));
+    }
     let content = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    match files::unreadable_for_deliveries(path) {
-        Some(problem) => Err(format!("is closed: {problem}")),
+    let closed = files::unreadable_for_deliveries(path).map(|problem| format!("is closed: {problem}"));
+    let open = files::writable_for_all(path).map(|problem| format!("is open: {problem}"));
+    match closed.or(open) {
+        Some(problem) => Err(problem),
         None if content.is_empty() => Err("is empty".to_owned()),
         None => Ok(content),
     }
@@ -85,6 +91,12 @@ fn check_times(chain: &[X509], remarks: &mut Remarks) {
     } else if let Some(soon) = chain.iter().find(|certificate| ends(certificate, &soon)) {
         remarks.warning(format!("the certificate expires on {}: replace it", soon.not_after()));
     }
+}
+
+/// How many have come to their end.
+pub(super) fn count_expired(certificates: &[X509]) -> usize {
+    let Ok(now) = Asn1Time::days_from_now(0) else { return 0 };
+    certificates.iter().filter(|certificate| certificate.not_after() < now).count()
 }
 
 /// The key of a PEM file; or what is wrong, in words that follow the file's name.

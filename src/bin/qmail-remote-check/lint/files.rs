@@ -31,10 +31,9 @@ pub(super) fn open(
         listing.error(place, &reason(&path(name)));
         Said
     })?;
-    if file.is_some()
-        && let Some(problem) = unreadable_for_deliveries(&path(name))
-    {
-        listing.error(place, &problem);
+    if file.is_some() {
+        let problems = [unreadable_for_deliveries(&path(name)), writable_for_all(&path(name))];
+        problems.iter().flatten().for_each(|problem| listing.error(place, problem));
     }
     Ok(file)
 }
@@ -58,6 +57,12 @@ pub(super) fn reason(path: &Path) -> String {
 /// Whether every user of this machine may read the file.
 pub(super) fn is_world_readable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// What to do about a file or directory that every user of this machine may change.
+pub(super) fn writable_for_all(path: &Path) -> Option<String> {
+    let found = fs::metadata(path).ok()?;
+    (found.mode() & 0o002 != 0).then(|| format!("every user can change it: chmod o-w {}", path.display()))
 }
 
 /// What to do about a file that the account of deliveries cannot read. Asked of root alone, who can read everything and
@@ -107,11 +112,27 @@ pub(super) fn check_names(ours: &[&str], listing: &mut Listing<'_>) {
     for name in names {
         if let Some(meant) = ours.iter().find(|ours| **ours != name && near(ours) == near(&name)) {
             listing.warning(Place::whole(&name), &format!("is not read: its name would be {meant}"));
+        } else if SECRET.iter().any(|list| is_copy_of(list, &name)) && is_world_readable(&path(&name)) {
+            let text =
+                "is a copy that may hold passwords, and every user can read it: remove it, or chmod o-r";
+            listing.error(Place::whole(&name), text);
         } else if ours.iter().any(|ours| name.starts_with(&format!("{ours}.cdb.tmp."))) {
             let text = "is left of an interrupted qmail-remote-check cdb and may hold passwords: remove it";
             listing.warning(Place::whole(&name), text);
         }
     }
+}
+
+/// The lists that may hold passwords.
+const SECRET: [&str; 4] = ["authsenders", "domaincerts", "qmtproutes", "smtproutes"];
+
+/// Whether `name` is what editors and package managers call a copy of `list`.
+fn is_copy_of(list: &str, name: &str) -> bool {
+    let inside = name.trim_start_matches(['.', '#']);
+    inside.strip_prefix(list).is_some_and(|rest| {
+        (rest.starts_with(['~', '.', '-', '#', '_']) || (rest.is_empty() && inside != name))
+            && !rest.starts_with(".cdb")
+    })
 }
 
 /// The index of the list `name`, if there is one.
@@ -136,7 +157,7 @@ pub(super) fn check_index(control: &ControlDirectory, name: &str, listing: &mut 
         let text = format!("is older than {name} and not used: run qmail-remote-check cdb {name}");
         return listing.warning(place, &text);
     }
-    if indexed::check_header(&index).is_err() {
+    if indexed::check(&index).is_err() {
         listing.error(place, &format!("is damaged: run qmail-remote-check cdb {name}"));
     }
 }

@@ -58,12 +58,13 @@ pub(super) struct Listing<'a> {
     out: &'a mut dyn Write,
     format: Format,
     worst: Option<Severity>,
+    written: io::Result<()>,
 }
 
 impl<'a> Listing<'a> {
     /// A listing without findings.
     pub(super) fn new(out: &'a mut dyn Write, format: Format) -> Listing<'a> {
-        Listing { out, format, worst: None }
+        Listing { out, format, worst: None, written: Ok(()) }
     }
 
     /// A mistake that stops deliveries.
@@ -80,11 +81,12 @@ impl<'a> Listing<'a> {
     pub(super) fn add(&mut self, place: Place<'_>, severity: Severity, text: &str) {
         let file = format!("{HOME}/control/{}", place.file).trim_end_matches('/').to_owned();
         let finding = Finding { file, line: place.line, severity, text };
-        // A closed pipe is the reader's choice.
-        let _ = match self.format {
-            Format::Text => self.as_text(&finding),
-            Format::Json => self.as_json(&finding),
-        };
+        if self.written.is_ok() {
+            self.written = match self.format {
+                Format::Text => self.as_text(&finding),
+                Format::Json => self.as_json(&finding),
+            };
+        }
         self.worst = self.worst.max(Some(severity));
     }
 
@@ -105,12 +107,15 @@ impl<'a> Listing<'a> {
         write!(self.out, "{}\n{object}", if self.worst.is_none() { '[' } else { ',' })
     }
 
-    /// Ends the listing; the worst severity, none when there was no finding.
-    pub(super) fn finish(self) -> Option<Severity> {
-        if self.format == Format::Json {
-            let _ = writeln!(self.out, "{}", if self.worst.is_none() { "[]" } else { "\n]" });
-        }
-        self.worst
+    /// Ends the listing; the worst severity, none when there was no finding, and whether all could be written.
+    pub(super) fn finish(self) -> (Option<Severity>, io::Result<()>) {
+        let Listing { out, format, worst, written } = self;
+        let end = if worst.is_none() { "[]" } else { "\n]" };
+        let written = match format {
+            Format::Json => written.and_then(|()| writeln!(out, "{end}")),
+            Format::Text => written,
+        };
+        (worst, written)
     }
 }
 

@@ -20,13 +20,25 @@ pub(super) fn check(list: List, key: &[u8]) -> Result<Reach, String> {
     if key.contains(&b'|') {
         return Err("the first colon comes after a bar: write the key and a colon first".to_owned());
     }
-    if list == List::Authsenders {
-        // It may be a password that stands there.
-        if key.iter().any(|octet| b" \t;".contains(octet)) {
-            return Err(
-                "no sender has a blank or a semicolon: write sender:relay;port|user|password".to_owned()
-            );
+    // It may be a password that stands there.
+    if key.iter().any(|octet| b" \t;".contains(octet)) {
+        let instead = match list {
+            List::Authsenders => {
+                "no sender has a blank or a semicolon: write sender:relay;port|user|password"
+            }
+            List::Qmtproutes | List::Smtproutes => {
+                "no host has a blank or a semicolon: write domain:relay;port|user|password|localip"
+            }
+            List::Domaincerts => {
+                "no domain has a blank or a semicolon: write domain:certificate|keyfile|password"
+            }
+            List::Domainips | List::Tlsdestinations => "",
+        };
+        if !instead.is_empty() {
+            return Err(instead.to_owned());
         }
+    }
+    if list == List::Authsenders {
         check_sender(key)?;
     }
     if let Some(reach) = reach(list, key) {

@@ -17,7 +17,7 @@ mod tls;
 mod values;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 
 use qmail_remote::monitor::control::ControlDirectory;
 
@@ -30,12 +30,15 @@ use tls::Tls;
 
 pub(crate) use findings::{Format, Severity};
 
-/// Prints all findings to `out`; the worst severity, none when there was no finding.
-pub(crate) fn lint(format: Format, out: &mut dyn Write) -> Option<Severity> {
+/// Prints all findings to `out`; the worst severity, none when there was no finding, and whether all could be written.
+pub(crate) fn lint(format: Format, out: &mut dyn Write) -> (Option<Severity>, io::Result<()>) {
     let mut listing = Listing::new(out, format);
     match ControlDirectory::open() {
         Ok(control) => {
             let ours: Vec<_> = values::NAMES.into_iter().chain(List::ALL.map(List::name)).collect();
+            if let Some(problem) = files::writable_for_all(&files::path("")) {
+                listing.error(Place::whole(""), &problem);
+            }
             files::check_names(&ours, &mut listing);
             values::check(&control, &mut listing);
             let places = Places::read(&control);

@@ -10,48 +10,60 @@ use qmail_remote::monitor::control::tlsdestinations::{self, Kind, TlsRule};
 use qmail_remote::tls_policy::TrustAnchors;
 
 use super::certificates;
-use super::findings::shown;
+use super::findings::{Severity, shown};
 use super::lists::Remarks;
 
 /// The deepest chain that OpenSSL follows unless told otherwise.
 const DEEPEST: u32 = 100;
 
-/// What OpenSSL says about ciphers and files. Many lines have the same, so that of the line before is remembered.
+/// What is said of no more ciphers and files is remembered.
+const MOST_REMEMBERED: usize = 256;
+
+/// What OpenSSL says about ciphers and files. Many lines have the same, so that is remembered.
 pub(super) struct Tls {
     /// None: OpenSSL cannot be had, and ciphers are not tried.
     context: Option<SslContextBuilder>,
     /// Ciphers, and whether they can be used.
-    ciphers: Option<(String, bool)>,
+    ciphers: Vec<(String, bool)>,
     /// Trust anchors, and what is wrong with them.
-    anchors: Option<(TrustAnchors, Option<String>)>,
+    anchors: Vec<(TrustAnchors, Option<Problem>)>,
+}
+
+/// What is wrong, and how bad it is.
+type Problem = (Severity, String);
+
+/// What was found for `key` before, or what `find` finds now.
+fn remembered<K: Clone + PartialEq, V: Clone>(
+    known: &mut Vec<(K, V)>,
+    key: &K,
+    find: impl FnOnce() -> V,
+) -> V {
+    if let Some((_, value)) = known.iter().find(|(other, _)| other == key) {
+        return value.clone();
+    }
+    let value = find();
+    if known.len() < MOST_REMEMBERED {
+        known.push((key.clone(), value.clone()));
+    }
+    value
 }
 
 impl Tls {
     /// With OpenSSL as this system configures it.
     pub(super) fn new() -> Tls {
-        Tls { context: SslContext::builder(SslMethod::tls_client()).ok(), ciphers: None, anchors: None }
+        let context = SslContext::builder(SslMethod::tls_client()).ok();
+        Tls { context, ciphers: Vec::new(), anchors: Vec::new() }
     }
 
     fn can_use(&mut self, ciphers: &str) -> bool {
-        if let Some((before, usable)) = &self.ciphers
-            && before == ciphers
-        {
-            return *usable;
-        }
-        let usable = self.context.as_mut().is_none_or(|context| context.set_cipher_list(ciphers).is_ok());
-        self.ciphers = Some((ciphers.to_owned(), usable));
-        usable
+        let context = &mut self.context;
+        remembered(&mut self.ciphers, &ciphers.to_owned(), || {
+            context.as_mut().is_none_or(|context| context.set_cipher_list(ciphers).is_ok())
+        })
     }
 
-    fn problem_of(&mut self, anchors: &TrustAnchors) -> Option<String> {
-        if let Some((before, problem)) = &self.anchors
-            && before == anchors
-        {
-            return problem.clone();
-        }
-        let problem = problem_of(anchors);
-        self.anchors = Some((anchors.clone(), problem.clone()));
-        problem
+    fn problem_of(&mut self, anchors: &TrustAnchors) -> Option<Problem> {
+        remembered(&mut self.anchors, anchors, || problem_of(anchors))
     }
 
     /// Checks a value whose key asks for `kind`.
@@ -63,8 +75,10 @@ impl Tls {
         if kind == Kind::Never {
             return check_unused(&rule, remarks);
         }
-        if let Some(problem) = rule.trust_anchors.as_ref().and_then(|anchors| self.problem_of(anchors)) {
-            remarks.error(problem);
+        match rule.trust_anchors.as_ref().and_then(|anchors| self.problem_of(anchors)) {
+            Some((Severity::Error, text)) => remarks.error(text),
+            Some((Severity::Warning, text)) => remarks.warning(text),
+            None => {}
         }
         self.check_ciphers(&rule, value, remarks);
         if let Some(depth) = rule.verify_depth.filter(|depth| *depth > DEEPEST) {
@@ -93,11 +107,8 @@ impl Tls {
         } else {
             "write a list as openssl ciphers takes it, such as HIGH"
         };
-        // One lower-case word may be a password that belongs elsewhere.
-        let is_list =
-            ciphers.contains([':', '+', '!']) || !ciphers.contains(|c: char| c.is_ascii_lowercase());
-        let those = if is_list { format!(" {}", shown(ciphers.as_bytes())) } else { String::new() };
-        remarks.error(format!("OpenSSL knows none of the ciphers{those}: {instead}"));
+        // They are not printed: what is no list of ciphers may be a password that belongs elsewhere.
+        remarks.error(format!("OpenSSL knows none of the ciphers: {instead}"));
     }
 }
 
@@ -139,23 +150,38 @@ fn check_unused(rule: &TlsRule, remarks: &mut Remarks) {
 }
 
 /// What is wrong with trust anchors.
-fn problem_of(anchors: &TrustAnchors) -> Option<String> {
+fn problem_of(anchors: &TrustAnchors) -> Option<Problem> {
     match anchors {
         // No line names it.
         TrustAnchors::System => None,
         TrustAnchors::File(path) => problem_of_file(path),
-        TrustAnchors::Directory(path) => problem_of_directory(path),
+        TrustAnchors::Directory(path) => problem_of_directory(path).map(|text| (Severity::Error, text)),
     }
 }
 
-fn problem_of_file(path: &Path) -> Option<String> {
+fn problem_of_file(path: &Path) -> Option<Problem> {
     let name = shown(path.as_os_str().as_encoded_bytes());
+    let error = |text: String| Some((Severity::Error, text));
     if name.contains('#') {
-        Some("the CA file is a comment, which needs a line of its own".to_owned())
-    } else if path.is_dir() {
-        Some(format!("the CA file {name} is a directory: write {name}/"))
-    } else {
-        certificates::in_file(path).err().map(|problem| format!("the CA file {name} {problem}"))
+        return error("the CA file is a comment, which needs a line of its own".to_owned());
+    }
+    if path.is_dir() {
+        return error(format!("the CA file {name} is a directory: write {name}/"));
+    }
+    let certificates = match certificates::in_file(path) {
+        Ok(certificates) => certificates,
+        Err(problem) => return error(format!("the CA file {name} {problem}")),
+    };
+    let (expired, all) = (certificates::count_expired(&certificates), certificates.len());
+    match expired {
+        0 => None,
+        _ if expired == all => {
+            error(format!("the CA file {name} holds expired certificates alone: replace it"))
+        }
+        _ => Some((
+            Severity::Warning,
+            format!("the CA file {name}: {expired} of its {all} certificates have expired"),
+        )),
     }
 }
 
@@ -170,16 +196,16 @@ fn problem_of_directory(path: &Path) -> Option<String> {
         Ok(mut entries) => {
             let hashed =
                 entries.any(|entry| entry.is_ok_and(|entry| is_hashed(entry.file_name().as_encoded_bytes())));
-            (!hashed)
-                .then(|| format!("the CA directory {name} has no hashed names: run openssl rehash {name}"))
+            (!hashed).then(|| {
+                format!("the CA directory {name} has no hashed names, HASH.0: run openssl rehash {name}")
+            })
         }
     }
 }
 
-/// A name as `openssl rehash` gives it: eight hexadecimal digits, a dot, a number.
+/// The name of the first certificate with a hash, as `openssl rehash` gives it: eight hexadecimal digits, a dot, 0. Without
+/// that one the others are not looked for.
 fn is_hashed(name: &[u8]) -> bool {
     let (hash, number) = cut(name, b'.');
-    hash.len() == 8
-        && hash.iter().all(u8::is_ascii_hexdigit)
-        && number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+    hash.len() == 8 && hash.iter().all(u8::is_ascii_hexdigit) && number == Some(b"0")
 }

@@ -1,4 +1,4 @@
-//! The files of one value: `me`, `helohost`, `timeoutconnect`, `timeoutremote`.
+//! The files of one value: `me`, `helohost`, `timeoutconnect`, `timeoutremote`, `authplaintext`.
 #![forbid(unsafe_code)]
 
 use qmail_remote::host::HeloName;
@@ -9,11 +9,11 @@ use super::files::{self, Said};
 use super::findings::{Listing, Place, Severity};
 
 /// The files' names.
-pub(super) const NAMES: [&str; 4] = ["me", "helohost", "timeoutconnect", "timeoutremote"];
+pub(super) const NAMES: [&str; 5] = ["me", "helohost", "timeoutconnect", "timeoutremote", "authplaintext"];
 
 /// Checks all of them.
 pub(super) fn check(control: &ControlDirectory, listing: &mut Listing<'_>) {
-    let [me_file, helohost_file, connect_file, remote_file] = NAMES;
+    let [me_file, helohost_file, connect_file, remote_file, plaintext_file] = NAMES;
     let helohost = value(control, helohost_file, listing, |name| Some((Severity::Error, not_a_name(name)?)));
     // Without a helohost it is me that counts.
     let in_use = if helohost { Severity::Warning } else { Severity::Error };
@@ -29,6 +29,11 @@ pub(super) fn check(control: &ControlDirectory, listing: &mut Listing<'_>) {
             None => Some((Severity::Error, refused)),
         });
     }
+    value(control, plaintext_file, listing, |text| {
+        let refused =
+            "means nothing, and passwords go under TLS alone: write 1 for anywhere, or remove the file";
+        (text != b"1").then(|| (Severity::Error, refused.to_owned()))
+    });
 }
 
 /// What is wrong with a name for EHLO.
