@@ -7,6 +7,7 @@
 //!   envelope, tls_policy
 //! network/                 the confined process: DNS, TLS, SMTP
 //! report                   the only writer of descriptor 1
+//! sealed                   memory for secrets, of the monitor alone
 //! sys                      system calls without a safe wrapper
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod monitor;
 pub mod network;
 pub mod plan;
 pub mod report;
+pub mod sealed;
 pub mod startup;
 mod sys;
 pub mod tls_policy;
