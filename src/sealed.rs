@@ -19,18 +19,22 @@ use zeroize::Zeroize;
 /// Octets that a child of fork(2) does not inherit.
 pub struct Sealed {
     start: NonNull<u8>,
-    /// How many octets are mapped; the kernel rounds up to pages.
+    /// How many octets are mapped, a multiple of [`UNIT`]; the kernel rounds up to its pages.
     mapped: NonZeroUsize,
     /// How many of them are in use.
     length: usize,
     is_locked: bool,
 }
 
+/// The smallest page that Linux has.
+const UNIT: usize = 4096;
+
 impl Sealed {
     /// `length` zeros. An error when the system cannot keep them from a child or from a core dump; memory that cannot be
     /// locked is none, see [`Sealed::is_locked`].
     pub fn zeroed(length: usize) -> io::Result<Sealed> {
-        let mapped = NonZeroUsize::new(length).unwrap_or(NonZeroUsize::MIN);
+        let mapped = length.max(1).checked_next_multiple_of(UNIT).and_then(NonZeroUsize::new);
+        let mapped = mapped.ok_or(io::ErrorKind::OutOfMemory)?;
         let (access, kind) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE);
         // SAFETY: mmap without MAP_FIXED and without a file makes a new mapping and touches no other.
         let start = unsafe { mmap_anonymous(None, mapped, access, kind) }?;
@@ -73,6 +77,17 @@ impl Sealed {
         Ok(sealed)
     }
 
+    /// Holds `octets` instead of what it held, which is wiped; in the same place when they fit.
+    pub fn replace(&mut self, octets: &[u8]) -> io::Result<()> {
+        if octets.len() > self.mapped.get() {
+            *self = Sealed::zeroed(octets.len())?;
+        }
+        self.truncate(0);
+        self.length = octets.len();
+        self.copy_from_slice(octets);
+        Ok(())
+    }
+
     /// Only the first `length` octets are in use from now on; what is behind them is wiped.
     pub fn truncate(&mut self, length: usize) {
         if let Some(rest) = self.get_mut(length..) {
@@ -109,6 +124,26 @@ impl Drop for Sealed {
         self.zeroize();
         // SAFETY: the range is the mapping made by `zeroed`, unmapped nowhere else, and no reference to it outlives `self`.
         let _ = unsafe { munmap(self.start.cast(), self.mapped.get()) };
+    }
+}
+
+impl PartialEq for Sealed {
+    fn eq(&self, other: &Sealed) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Sealed {}
+
+impl AsRef<[u8]> for Sealed {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsMut<[u8]> for Sealed {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
     }
 }
 
@@ -179,6 +214,21 @@ mod tests {
         assert_eq!(*sealed, *b"user\0\0\0\0\0\0\0");
         sealed.truncate(400);
         assert_eq!(sealed.len(), 11, "there is no more to give up");
+    }
+
+    #[test]
+    fn what_is_replaced_is_wiped_and_leaves_its_place_when_it_must() {
+        let mut sealed = Sealed::copy_of(b"secret").unwrap();
+        let place = sealed.as_ptr();
+        sealed.replace(b"user").unwrap();
+        assert_eq!((&*sealed, sealed.as_ptr()), (&b"user"[..], place));
+        sealed.replace(&[b'x'; UNIT]).unwrap();
+        assert_eq!((sealed.len(), sealed.as_ptr()), (UNIT, place));
+        sealed.replace(b"user").unwrap();
+        sealed.length = 6;
+        assert_eq!(*sealed, *b"user\0\0");
+        sealed.replace(&[b'y'; UNIT + 1]).unwrap();
+        assert_eq!(*sealed, [b'y'; UNIT + 1]);
     }
 
     #[test]
