@@ -4,7 +4,8 @@
 //! startup, args            first: a known process, checked arguments
 //! monitor/                 the privileged process: control files, plan, permits, outcome
 //! ipc/, plan, host,        the vocabulary of both: they import neither side
-//!   envelope, tls_policy
+//!   envelope, tls_policy,
+//!   authentication
 //! network/                 the confined process: DNS, TLS, SMTP
 //! report                   the only writer of descriptor 1
 //! sealed                   memory for secrets, of the monitor alone
@@ -16,6 +17,7 @@
 //! imports `monitor`, nor the other way round.
 
 pub mod args;
+pub mod authentication;
 pub mod envelope;
 pub mod host;
 pub mod ipc;

@@ -66,6 +66,15 @@ pub(crate) fn load_time_zone() {
     tzset();
 }
 
+/// Overwrites what was left below the caller's stack frame: vector registers with pieces of secrets, as library calls save
+/// them.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    /// More than look-ups and TLS use.
+    const DEPTH: usize = 64 * 1024;
+    std::hint::black_box(&mut [0u8; DEPTH]);
+}
+
 /// The file of trusted certificates that OpenSSL was built to use (X509_get_default_cert_file(3)).
 pub(crate) fn certificate_file() -> PathBuf {
     // SAFETY: takes nothing and returns a constant string.

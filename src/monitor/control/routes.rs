@@ -47,7 +47,7 @@ impl Origin {
 
 impl Route<Fields> {
     /// The route with its credentials, which stay where the line's value was read to.
-    pub(super) fn with(self, value: Sealed) -> Route {
+    pub(in crate::monitor) fn with(self, value: Sealed) -> Route {
         let Route { origin, relay, port, tls_start, credentials, local_address } = self;
         let credentials = credentials.map(|fields| Credentials { value, fields });
         Route { origin, relay, port, tls_start, credentials, local_address }
@@ -59,6 +59,18 @@ impl Route<Fields> {
 pub struct Fields {
     user: Range<usize>,
     password: Range<usize>,
+}
+
+impl Fields {
+    /// PLAIN separates them by zero octets (RFC 4616 section 2), and a server need not take a line of any length.
+    fn can_be_sent(&self, value: &[u8]) -> bool {
+        /// As the error says.
+        const LONGEST: usize = 1536;
+        [&self.user, &self.password].into_iter().all(|field| {
+            let octets = value.get(field.clone()).unwrap_or_default();
+            octets.len() <= LONGEST && !octets.contains(&0)
+        })
+    }
 }
 
 /// User and password of a route.
@@ -119,6 +131,11 @@ pub(super) fn parse(origin: Origin, value: &[u8], local: LocalField) -> Result<R
             .ok_or_else(|| origin.bad("the local address is not an address"))?,
         None => (None, None),
     };
+    if let Some(fields) = &credentials
+        && !fields.can_be_sent(value)
+    {
+        return Err(origin.bad("user or password is longer than 1536 octets or holds a zero octet"));
+    }
     Ok(Route { origin, relay, port, tls_start, credentials, local_address })
 }
 
