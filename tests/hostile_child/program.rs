@@ -206,15 +206,18 @@ fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             send_all(&in_session(&[replied(Step::Mail, "250 ok"), asks_for_response()]));
         }
         "credentials-by-plain" => {
-            send_all(&in_session(&[replied(Step::Auth(Mechanism::Plain), "334 ")]));
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::Plain), "334 ")])[1..]);
             shows_what_it_gets(&mut monitor, Mechanism::Plain);
         }
         "credentials-by-login" => {
-            send_all(&in_session(&[replied(Step::Auth(Mechanism::Login), "334 ")]));
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::Login), "334 ")])[1..]);
             shows_what_it_gets(&mut monitor, Mechanism::Login);
         }
         "digest" => {
-            send_all(&in_session(&[replied(Step::Auth(Mechanism::CramMd5), "334 ")]));
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::CramMd5), "334 ")])[1..]);
             shows_what_it_gets(&mut monitor, Mechanism::CramMd5);
         }
         "credentials-twice" => {
