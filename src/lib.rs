@@ -4,9 +4,11 @@
 //! startup, args            first: a known process, checked arguments
 //! monitor/                 the privileged process: control files, plan, permits, outcome
 //! ipc/, plan, host,        the vocabulary of both: they import neither side
-//!   envelope, tls_policy
+//!   envelope, tls_policy,
+//!   authentication
 //! network/                 the confined process: DNS, TLS, SMTP
 //! report                   the only writer of descriptor 1
+//! sealed                   memory for secrets, of the monitor alone
 //! sys                      system calls without a safe wrapper
 //! ```
 //!
@@ -15,6 +17,7 @@
 //! imports `monitor`, nor the other way round.
 
 pub mod args;
+pub mod authentication;
 pub mod envelope;
 pub mod host;
 pub mod ipc;
@@ -22,6 +25,7 @@ pub mod monitor;
 pub mod network;
 pub mod plan;
 pub mod report;
+pub mod sealed;
 pub mod startup;
 mod sys;
 pub mod tls_policy;

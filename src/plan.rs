@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::authentication::Authentication;
 use crate::envelope::Path;
 use crate::host::{HeloName, Host, HostName};
 use crate::ipc::Family;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub tls: TlsPolicy,
     /// Whether the names of exchangers may have rules of their own: to be asked for after each connection.
     pub exchanger_rules: bool,
+    /// Where the credentials may go that the monitor keeps; none: there are none.
+    pub authentication: Option<Authentication>,
     /// Where to connect from.
     pub local: LocalAddresses,
     /// What EHLO and HELO say (`helohost` or `me`).

@@ -25,6 +25,13 @@ impl Text {
         Text(text)
     }
 
+    /// Puts a line of its own behind the first.
+    #[must_use]
+    pub fn with_second_line(self, line: &str) -> Text {
+        let (first, rest) = self.0.split_once('\n').unwrap_or((&self.0, ""));
+        Text(format!("{first}\n{line}\n{rest}"))
+    }
+
     /// Adds what the server said: its reply lines with their codes, cleaned.
     #[must_use]
     pub fn remote_host_said(mut self, reply: &ReplyText) -> Text {

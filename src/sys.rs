@@ -1,7 +1,7 @@
 //! The system calls that have no safe wrapper, and two names that OpenSSL was built with. Both processes.
 //!
 //! Trusts nothing and decides nothing: each function is one call. The rest of the program is free of
-//! `unsafe`, but for the FFI of `network/tls`.
+//! `unsafe`, but for `sealed` and the FFI of `network/tls`.
 #![expect(unsafe_code, reason = "calls without a safe wrapper; one per function")]
 
 use std::ffi::{CStr, OsStr};
@@ -64,6 +64,15 @@ pub(crate) fn load_time_zone() {
         safe fn tzset();
     }
     tzset();
+}
+
+/// Overwrites what was left below the caller's stack frame: vector registers with pieces of secrets, as library calls save
+/// them.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    /// More than look-ups and TLS use.
+    const DEPTH: usize = 64 * 1024;
+    std::hint::black_box(&mut [0u8; DEPTH]);
 }
 
 /// The file of trusted certificates that OpenSSL was built to use (X509_get_default_cert_file(3)).

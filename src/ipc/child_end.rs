@@ -11,6 +11,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Decoder};
+use super::secret::Secret;
 use super::{AnchorQuery, Claim, Message, Reply, Request};
 use crate::tls_policy::TlsPolicy;
 
@@ -93,6 +94,22 @@ impl ChildEnd {
             next = self.expect(piece);
         }
         pem
+    }
+
+    /// Asks for the response to a challenge of CRAM-MD5.
+    pub fn ask_for_digest(&mut self) -> Secret {
+        self.ask(Request::AuthResponse, |reply| match reply {
+            Reply::CramMd5(response) => Some(response),
+            _ => None,
+        })
+    }
+
+    /// Asks for user and password.
+    pub fn ask_for_credentials(&mut self) -> (Secret, Secret) {
+        self.ask(Request::AuthResponse, |reply| match reply {
+            Reply::Credentials { user, password } => Some((user, password)),
+            _ => None,
+        })
     }
 
     /// Sends a request, with all that was claimed before it, and waits for the reply that `wanted` takes.

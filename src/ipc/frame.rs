@@ -2,7 +2,7 @@
 //!
 //! Four octets of length (little endian), then that many octets of postcard. The length is checked
 //! before anything is allocated, a frame must hold exactly one value, and a length of zero or above the
-//! limit ends the conversation.
+//! limit ends the conversation. What a decoder has handed out it holds no longer: it may have been a secret.
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd;
@@ -10,11 +10,15 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
 
 /// The most octets that a frame's content may have: the longest reply text, and the rest of a claim.
 pub const MAX_CONTENT: usize = super::server_reply::ReplyText::MAX + 512;
 
 const LENGTH: usize = 4;
+
+/// What is read at once.
+const CHUNK: usize = 1024;
 
 /// Why the conversation cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,10 @@ pub enum FrameError {
 
 /// `value` as one frame.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, FrameError> {
-    let mut frame = postcard::to_extend(value, vec![0; LENGTH]).map_err(|_| FrameError::BadContent)?;
+    // In one place from the start: a vector that grows leaves its content behind, and that may be a secret.
+    let mut start = Vec::with_capacity(LENGTH.saturating_add(MAX_CONTENT));
+    start.resize(LENGTH, 0);
+    let mut frame = postcard::to_extend(value, start).map_err(|_| FrameError::BadContent)?;
     let length = frame.len().checked_sub(LENGTH).filter(|length| (1..=MAX_CONTENT).contains(length));
     let length = length.and_then(|length| u32::try_from(length).ok()).ok_or(FrameError::BadLength)?;
     frame.get_mut(..LENGTH).ok_or(FrameError::BadLength)?.copy_from_slice(&length.to_le_bytes());
@@ -45,17 +52,21 @@ pub struct Decoder {
 impl Decoder {
     /// Reads once from `pipe`. `false` is the end of file.
     pub fn fill(&mut self, pipe: impl AsFd) -> Result<bool, FrameError> {
-        let mut chunk = [0; 1024];
-        loop {
-            match nix::unistd::read(&pipe, &mut chunk) {
-                Ok(0) => return if self.pending.is_empty() { Ok(false) } else { Err(FrameError::Gone) },
-                Ok(count) => {
-                    self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
-                    return Ok(true);
-                }
+        // An unfinished frame and one more chunk: it never grows beyond that, and never moves.
+        self.pending.reserve_exact(LENGTH.saturating_add(MAX_CONTENT).saturating_add(CHUNK));
+        let filled = self.pending.len();
+        self.pending.resize(filled.saturating_add(CHUNK), 0);
+        let result = loop {
+            match nix::unistd::read(&pipe, self.pending.get_mut(filled..).unwrap_or_default()) {
+                Ok(count) => break Ok(count),
                 Err(Errno::EINTR) => {}
-                Err(_) => return Err(FrameError::Gone),
+                Err(_) => break Err(FrameError::Gone),
             }
+        };
+        self.pending.truncate(filled.saturating_add(result.unwrap_or_default()));
+        match result? {
+            0 if filled > 0 => Err(FrameError::Gone),
+            count => Ok(count > 0),
         }
     }
 
@@ -76,6 +87,8 @@ impl Decoder {
             return Err(FrameError::BadContent);
         }
         self.pending.drain(..LENGTH.saturating_add(length));
+        // What moved down left its octets behind.
+        self.pending.spare_capacity_mut().zeroize();
         Ok(Some(value))
     }
 }

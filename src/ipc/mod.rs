@@ -9,16 +9,19 @@ pub mod child_end;
 pub mod frame;
 pub mod observation;
 pub mod reason;
+pub mod secret;
 pub mod server_reply;
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authentication::Mechanism;
 use crate::host::HostName;
 use crate::tls_policy::{Proof, TlsPolicy};
 use observation::Observation;
 use reason::Reason;
+use secret::Secret;
 use server_reply::ReplyText;
 
 /// Child to monitor.
@@ -39,6 +42,8 @@ pub enum Request {
     TlsPolicy,
     /// Certificates that the policy in force trusts.
     TrustAnchors(AnchorQuery),
+    /// What answers the challenge that an AUTH command was just answered with.
+    AuthResponse,
 }
 
 /// Which trust anchors are asked for.
@@ -61,6 +66,15 @@ pub enum Reply {
     TrustAnchors(Vec<u8>),
     /// That was all of them.
     NoMoreTrustAnchors,
+    /// The response to a challenge of CRAM-MD5, as it is sent.
+    CramMd5(Secret),
+    /// For LOGIN or PLAIN.
+    Credentials {
+        /// The user name.
+        user: Secret,
+        /// The password.
+        password: Secret,
+    },
     /// The delivery is decided; nothing more is to be done.
     Stop,
 }
@@ -94,6 +108,8 @@ pub enum Claim {
     TlsEstablished(Proof),
     /// TLS could not be had.
     TlsFailed(TlsFailure),
+    /// The plan's credentials are not used with this server: no mechanism is left that it offers and they may go by.
+    NotAuthenticated,
     /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
     EndOfData,
     /// The message could not be sent to its end; the transaction was not completed.
@@ -131,6 +147,12 @@ pub enum Step {
     Ehlo,
     /// HELO, after EHLO was refused.
     Helo,
+    /// AUTH.
+    Auth(Mechanism),
+    /// The user name of LOGIN.
+    AuthUser,
+    /// The last response of AUTH.
+    AuthResponse,
     /// MAIL.
     Mail,
     /// RCPT, of the next recipient in order.

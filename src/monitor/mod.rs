@@ -16,6 +16,7 @@ pub mod permits;
 pub mod planning;
 pub mod refusal;
 pub mod resolvers;
+pub mod secrets;
 pub mod selection;
 pub mod serve;
 pub mod trust_store;
@@ -29,12 +30,14 @@ use child::NetworkEntry;
 use control::ControlDirectory;
 use outcome::{Broken, Seen, Transcript};
 use refusal::{ACCOUNT, Refusal};
+use secrets::Secrets;
 use serve::Sources;
 
 use crate::args::Invocation;
 use crate::plan::{Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, Reports};
 use crate::startup::Environment;
+use crate::sys;
 
 /// One delivery, from arguments to reports.
 pub fn deliver(
@@ -45,9 +48,9 @@ pub fn deliver(
     let invocation = Invocation::parse(arguments)?;
     let message_octets = message::inspect()?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let plan = planning::plan(invocation, message_octets, environment)?;
+    let (plan, secrets) = planning::plan(invocation, message_octets, environment)?;
     let mut transcript = Transcript::new(&host, &plan);
-    match carry_out(&plan, sender, &mut transcript, entry)? {
+    match carry_out(&plan, sender, secrets, &mut transcript, entry)? {
         Ok(()) => Ok(transcript.conclude()),
         Err(how) => Ok(transcript.broken(how)),
     }
@@ -63,15 +66,16 @@ pub fn probe(
 ) -> Result<(Plan, Vec<Seen>, Option<MessageReport>), Refusal> {
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let planned = planning::plan(invocation, None, environment)?;
+    // It turns back before AUTH: the secrets are given up here.
+    let (planned, _) = planning::plan(invocation, None, environment)?;
     let (port, tls_start) = match port {
         Some(465) => (465, TlsStart::Implicit),
         Some(port) => (port, TlsStart::StartTls),
         None => (planned.port, planned.tls_start),
     };
-    let plan = Plan { purpose: Purpose::Probe, port, tls_start, ..planned };
+    let plan = Plan { purpose: Purpose::Probe, port, tls_start, authentication: None, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    let result = carry_out(&plan, sender, &mut transcript, entry)?;
+    let result = carry_out(&plan, sender, Secrets::default(), &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();
     let stopped = match result {
         Ok(()) => stopped,
@@ -84,14 +88,16 @@ pub fn probe(
 fn carry_out(
     plan: &Plan,
     sender: Vec<u8>,
+    secrets: Secrets,
     transcript: &mut Transcript,
     entry: NetworkEntry,
 ) -> Result<Result<(), Broken>, Refusal> {
-    wipe_stack();
+    // Other lines, which the child must not inherit.
+    sys::wipe_stack();
     let identity = sandbox::Identity::choose(ACCOUNT)?;
     let child = child::start(plan, identity, entry)?;
-    match prepare(plan, sender, child.pid) {
-        Ok(sources) => Ok(serve::serve(child, transcript, &sources, plan.timeouts.longest())),
+    match prepare(plan, sender, secrets, child.pid) {
+        Ok(mut sources) => Ok(serve::serve(child, transcript, &mut sources, plan.timeouts.longest())),
         Err(refusal) => {
             child.end();
             Err(refusal)
@@ -100,21 +106,12 @@ fn carry_out(
 }
 
 /// Confines the monitor, for what it will be asked.
-fn prepare(plan: &Plan, sender: Vec<u8>, child: Pid) -> Result<Sources, Refusal> {
+fn prepare(plan: &Plan, sender: Vec<u8>, secrets: Secrets, child: Pid) -> Result<Sources, Refusal> {
     let control = if plan.exchanger_rules { Some(ControlDirectory::open()?) } else { None };
     let reads_files = match plan.exchanger_rules || plan.tls.certificate.anchors().is_some() {
         true => ReadsFiles::Yes,
         false => ReadsFiles::No,
     };
     sandbox::confine_monitor(child, reads_files)?;
-    Ok(Sources { control, sender })
-}
-
-/// Overwrites what the look-ups left below the present stack frame: vector registers full of other lines, as
-/// library calls save them. The child must not inherit that.
-#[inline(never)]
-fn wipe_stack() {
-    /// More than the look-ups use.
-    const DEPTH: usize = 64 * 1024;
-    std::hint::black_box(&mut [0u8; DEPTH]);
+    Ok(Sources { control, sender, secrets })
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
+use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
 use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
@@ -16,6 +17,7 @@ use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
 use texts::{RESOURCES, cannot_bind, child_failed, connection_died, message_fault, not_found, tlsa_unknown};
 
+mod auth;
 mod smtp;
 pub mod texts;
 pub mod tls_texts;
@@ -40,6 +42,12 @@ pub enum Task {
     RaisePolicy(HostName),
     /// To hand out trust anchors.
     HandOut(TrustAnchors, AnchorQuery),
+    /// To answer this challenge of CRAM-MD5.
+    Digest(Vec<u8>),
+    /// To release user and password.
+    Release,
+    /// To say that the delivery is decided.
+    Stop,
 }
 
 /// What a probe saw, in order.
@@ -78,12 +86,16 @@ pub struct Transcript {
     exchanger_rules: bool,
     /// How TLS starts by the plan.
     tls_start: TlsStart,
+    /// Where the credentials may go, when there are any.
+    authentication: Option<Authentication>,
     stage: Stage,
     /// What holds for the present connection; none until the exchanger's rule has been looked for.
     in_force: Option<TlsPolicy>,
     anchor_queries: u8,
     /// What the present connection's TLS proved; none without TLS.
     tls: Option<Proof>,
+    /// What has become of the credentials with the present server.
+    auth: auth::Progress,
     server: Option<Server>,
     walk: Walk,
     recipients: Vec<RecipientReport>,
@@ -116,10 +128,12 @@ impl Transcript {
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
             tls_start: plan.tls_start,
+            authentication: plan.authentication,
             stage: Stage::Confining,
             in_force: None,
             anchor_queries: 0,
             tls: None,
+            auth: auth::Progress::default(),
             server: None,
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
@@ -161,6 +175,7 @@ impl Transcript {
                 }
                 Ok(Task::HandOut(anchors.clone(), query))
             }
+            (Request::AuthResponse, ..) => self.asked_for_response(),
             (Request::TlsPolicy | Request::TrustAnchors(_), ..) => Err(Broken::Lied),
         }
     }
@@ -246,6 +261,7 @@ impl Transcript {
                 self.see(Seen::Connected(server.clone()))?;
                 self.server = Some(server);
                 self.tls = None;
+                self.auth = auth::Progress::default();
                 self.anchor_queries = 0;
                 self.stage = Stage::Greeting;
             }
@@ -259,6 +275,7 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 self.tls = Some(proof);
+                self.auth = auth::Progress::default();
                 // After STARTTLS EHLO is said again; implicit TLS comes before the greeting.
                 if self.stage == Stage::Session {
                     self.stage = Stage::Hello;
@@ -277,6 +294,7 @@ impl Transcript {
                 self.walk_on(text, false)?;
             }
             Claim::NotSmtp | Claim::Lost => self.lost()?,
+            Claim::NotAuthenticated => self.not_authenticated()?,
             Claim::EndOfData => self.stage = Stage::Sent,
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
@@ -334,6 +352,7 @@ impl Transcript {
 
     /// The current exchanger is done with; the next one may be tried.
     fn walk_on(&mut self, failure: Text, permanent: bool) -> Result<(), Broken> {
+        let failure = self.with_remark(failure);
         self.see(Seen::Failed(failure.clone()))?;
         self.walk.all_permanent &= permanent;
         self.walk.last_failure = Some(failure);
@@ -342,7 +361,11 @@ impl Transcript {
     }
 
     fn over(&mut self, verdict: MessageReport) {
-        self.verdict = Some(verdict);
+        self.verdict = Some(match verdict {
+            MessageReport::Success(text) => MessageReport::Success(self.with_remark(text)),
+            MessageReport::Temporary(text) => MessageReport::Temporary(self.with_remark(text)),
+            MessageReport::Permanent(text) => MessageReport::Permanent(self.with_remark(text)),
+        });
         self.stage = Stage::Over;
     }
 
@@ -351,6 +374,8 @@ impl Transcript {
     }
 }
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From arguments and control files to the plan. Monitor only.
 //!
-//! What this version cannot do stops the delivery that needs it: nothing is sent without the credentials, the
-//! certificate or the protocol that a selected line asks for.
+//! What this version cannot do stops the delivery that needs it: nothing is sent without the certificate or the protocol
+//! that a selected line asks for. The plan holds no secret; those of the delivery come beside it.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -12,9 +12,11 @@ use super::control::smtproutes::Protocol;
 use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError, timeouts};
 use super::refusal::Refusal;
+use super::secrets::Secrets;
 use super::selection::{Selection, select};
 use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
+use crate::authentication::Authentication;
 use crate::host::Host;
 use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
 use crate::startup::Environment;
@@ -22,12 +24,15 @@ use crate::startup::Environment;
 /// The port that means QMTPS, whatever leads to it.
 const QMTPS: u16 = 6209;
 
+/// Lets passwords go in clear, when its first line is `1`.
+pub const AUTHPLAINTEXT: &str = "authplaintext";
+
 /// Reads the control files and decides. `message_octets` is the length of a regular file.
 pub fn plan(
     invocation: Invocation,
     message_octets: Option<u64>,
     environment: &Environment,
-) -> Result<Plan, Refusal> {
+) -> Result<(Plan, Secrets), Refusal> {
     let control = ControlDirectory::open()?;
     let selection = select(&control, &invocation)?;
     let helo = selection.helo(&control)?.value;
@@ -39,7 +44,16 @@ pub fn plan(
         trust_store::check(anchors)?;
     }
     let local = local_addresses(selection.local_addresses().value)?;
-    let relay = selection.route.and_then(|(_, route)| route.relay);
+    let (relay, credentials) =
+        selection.route.map_or((None, None), |(_, route)| (route.relay, route.credentials));
+    let authentication = match &credentials {
+        Some(_) => Some(Authentication {
+            in_clear: control.value(AUTHPLAINTEXT)?.is_some_and(|value| value == b"1"),
+            // The DNS chooses the server.
+            verified_only: relay.is_none(),
+        }),
+        None => None,
+    };
     let destination = match (relay, invocation.host) {
         (Some(relay), _) => Destination::Relay(relay),
         (None, Host::Name(domain)) => Destination::Exchangers(domain, interfaces::own_addresses()?),
@@ -47,13 +61,14 @@ pub fn plan(
     };
     let exchanger_rules =
         matches!(destination, Destination::Exchangers(..)) && tlsdestinations::exists(&control)?;
-    Ok(Plan {
+    let plan = Plan {
         purpose: Purpose::Deliver,
         destination,
         port,
         tls_start,
         tls,
         exchanger_rules,
+        authentication,
         local,
         helo,
         sender: invocation.sender,
@@ -61,14 +76,15 @@ pub fn plan(
         message_octets,
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
-    })
+    };
+    Ok((plan, Secrets { credentials }))
 }
 
 fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
     let unsupported =
         |origin: Origin| Err(ControlError::Unsupported { file: origin.file, line: origin.line });
     if let Some((protocol, route)) = &selection.route
-        && (*protocol == Protocol::Qmtp || route.port == Some(QMTPS) || route.credentials.is_some())
+        && (*protocol == Protocol::Qmtp || route.port == Some(QMTPS))
     {
         return unsupported(route.origin);
     }

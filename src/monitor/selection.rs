@@ -15,7 +15,7 @@ use crate::host::HeloName;
 use crate::plan::TlsStart;
 
 /// What the control files say about one delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Selection {
     /// The route and the protocol of its file; none: the recipient domain's exchangers, by SMTP.
     pub route: Option<(Protocol, Route)>,

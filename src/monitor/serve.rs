@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zeroize::Zeroizing;
 
 use super::child::Child;
 use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError};
 use super::outcome::{Broken, Task, Transcript};
 use super::refusal::Refusal;
+use super::secrets::Secrets;
 use super::trust_store;
 use crate::host::HostName;
 use crate::ipc::frame::{self, Decoder};
@@ -29,6 +31,8 @@ pub struct Sources {
     pub control: Option<ControlDirectory>,
     /// The envelope sender: some rules are for certain senders.
     pub sender: Vec<u8>,
+    /// What only permitted requests open.
+    pub secrets: Secrets,
 }
 
 /// Listens to the child, then ends and reaps it, whatever happened. `longest_step` is the longest
@@ -36,7 +40,7 @@ pub struct Sources {
 pub fn serve(
     child: Child,
     transcript: &mut Transcript,
-    sources: &Sources,
+    sources: &mut Sources,
     longest_step: Duration,
 ) -> Result<(), Broken> {
     let result = listen(&child, transcript, sources, longest_step.saturating_add(GRACE));
@@ -53,7 +57,7 @@ pub fn serve(
 fn listen(
     child: &Child,
     transcript: &mut Transcript,
-    sources: &Sources,
+    sources: &mut Sources,
     patience: Duration,
 ) -> Result<(), Broken> {
     let mut decoder = Decoder::default();
@@ -83,7 +87,7 @@ fn listen(
 }
 
 /// Does what a request asks for, and gives the replies.
-fn perform(task: Task, transcript: &mut Transcript, sources: &Sources) -> Vec<Reply> {
+fn perform(task: Task, transcript: &mut Transcript, sources: &mut Sources) -> Vec<Reply> {
     let result = match task {
         Task::Begin => Ok(vec![Reply::Begin]),
         Task::RaisePolicy(exchanger) => exchanger_rule(sources, &exchanger)
@@ -92,11 +96,19 @@ fn perform(task: Task, transcript: &mut Transcript, sources: &Sources) -> Vec<Re
         Task::HandOut(anchors, query) => {
             trust_store::read(&anchors, query).map(|pem| in_pieces(&pem)).map_err(Refusal::from)
         }
+        Task::Digest(challenge) => opened(sources.secrets.digest(&challenge)),
+        Task::Release => opened(sources.secrets.release()),
+        Task::Stop => Ok(vec![Reply::Stop]),
     };
     result.unwrap_or_else(|refusal| {
         transcript.stop(refusal.report());
         vec![Reply::Stop]
     })
+}
+
+/// A plan that has credentials comes with them, and nothing is permitted twice: what is not there is trouble of our own.
+fn opened(reply: Option<Reply>) -> Result<Vec<Reply>, Refusal> {
+    reply.map(|reply| vec![reply]).ok_or(Refusal::Resources)
 }
 
 fn exchanger_rule(sources: &Sources, exchanger: &HostName) -> Result<Option<TlsRule>, ControlError> {
@@ -115,7 +127,7 @@ fn in_pieces(pem: &[u8]) -> Vec<Reply> {
 
 /// Sends a reply before `deadline`; false when the child is gone.
 fn send(child: &Child, reply: &Reply, deadline: Option<Instant>) -> Result<bool, Broken> {
-    let Ok(frame) = frame::encode(reply) else { return Err(Broken::Died) };
+    let Ok(frame) = frame::encode(reply).map(Zeroizing::new) else { return Err(Broken::Died) };
     let mut left = frame.as_slice();
     while !left.is_empty() {
         match nix::unistd::write(&child.replies, left) {

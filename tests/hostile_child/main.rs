@@ -34,6 +34,8 @@ const TESTS: &[Test] = &[
     ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
     ("a_silent_or_stopped_child_is_killed", a_silent_or_stopped_child_is_killed),
     ("requests_without_reason_end_the_child", requests_without_reason_end_the_child),
+    ("credentials_are_given_in_order_or_not_at_all", credentials_are_given_in_order_or_not_at_all),
+    ("credentials_go_where_they_may_and_once", credentials_go_where_they_may_and_once),
     ("a_success_without_the_demanded_tls_is_a_lie", a_success_without_the_demanded_tls_is_a_lie),
     (
         "a_decision_of_the_monitor_stands_whatever_the_child_does_next",
@@ -167,6 +169,61 @@ fn requests_without_reason_end_the_child(world: &World) {
     all_print(world, &scripts, LIED);
     world.control("tlsdestinations", format!("*:{}/\n", world.scratch().display()));
     all_print(world, &["anchors-without-reason", "too-many-anchors"], LIED);
+}
+
+const OUT_OF_ORDER: [&str; 8] = [
+    "credentials-at-once",
+    "credentials-after-connecting",
+    "credentials-without-auth",
+    "credentials-after-a-refusal",
+    "credentials-after-mail",
+    "credentials-twice",
+    "password-after-the-digest",
+    "credentials-for-a-second-server",
+];
+
+fn credentials_are_given_in_order_or_not_at_all(world: &World) {
+    // A plan that holds none.
+    all_print(world, &OUT_OF_ORDER, LIED);
+    all_print(world, &["credentials-by-plain", "credentials-by-login", "digest", "giant-challenge"], LIED);
+    // One that does; nothing else stands in the way.
+    world.control("authplaintext", "1\n");
+    world.control("smtproutes", ":mx.example.test|user|secret\n");
+    world.control("authsenders", "@other.test:mx.example.test|other|hidden\n");
+    for script in OUT_OF_ORDER.iter().chain(&["giant-challenge"]) {
+        deliver(world, script).assert_reports(&[LIED]);
+    }
+}
+
+fn credentials_go_where_they_may_and_once(world: &World) {
+    let got = |what: &str, text: &str| {
+        let said = format!("Remote host said: 535 got {text}\n");
+        format!("ZConnected to 192.0.2.1 but authentication was rejected ({what}).\n{said}")
+    };
+    let digest = "dXNlciA1YzhkYjAzZjA0Y2VjMGY0M2JjYjA2MDAyMzkxNDE5MA==";
+    world.control("smtproutes", ":mx.example.test|user|secret\n");
+    // In clear, to another machine.
+    for script in ["credentials-by-plain", "credentials-by-login"] {
+        deliver(world, script).assert_reports(&[LIED]);
+    }
+    deliver(world, "digest").assert_reports(&[got("username+digest", digest)]);
+    let garbage =
+        "ZConnected to 192.0.2.1 but unable to base64decode challenge.\nRemote host said: 334 <x@y>\n";
+    deliver(world, "garbage-challenge").assert_reports(&[garbage]);
+    world.control("authplaintext", "1\n");
+    deliver(world, "credentials-by-plain").assert_reports(&[got("plain", "user secret")]);
+    deliver(world, "credentials-by-login").assert_reports(&[got("username", "user secret")]);
+    // For a server that the DNS chooses, and that has proved nothing.
+    world.control("smtproutes", ":|user|secret\n");
+    for script in ["credentials-by-plain", "credentials-by-login", "digest"] {
+        deliver(world, script).assert_reports(&[LIED]);
+    }
+    // Before the TLS that the rule demands.
+    world.control("smtproutes", ":mx.example.test|user|secret\n");
+    world.control("tlsdestinations", "*:\n/*:\n");
+    for script in ["credentials-by-plain", "digest"] {
+        deliver(world, script).assert_reports(&[LIED]);
+    }
 }
 
 fn a_success_without_the_demanded_tls_is_a_lie(world: &World) {

@@ -7,12 +7,13 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 
 use nix::sys::signal::{Signal, raise};
+use qmail_remote::authentication::Mechanism;
 use qmail_remote::host::HostName;
 use qmail_remote::ipc::child_end::ChildEnd;
 use qmail_remote::ipc::frame::encode;
 use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::ipc::{AnchorQuery, Claim, ConfinementStep, Message, Request, Server, Step};
-use qmail_remote::plan::{Destination, Plan};
+use qmail_remote::plan::Plan;
 use qmail_remote::tls_policy::Proof;
 use sandbox::ChildProfile;
 
@@ -61,6 +62,29 @@ fn asks_for_anchors(query: AnchorQuery) -> Message {
     Message::Request(Request::TrustAnchors(query))
 }
 
+fn asks_for_response() -> Message {
+    Message::Request(Request::AuthResponse)
+}
+
+/// Up to the answer to EHLO, then these.
+fn in_session(messages: &[Message]) -> Vec<Message> {
+    [&up_to_end_of_data()[..4], messages].concat()
+}
+
+/// Sends these and prints what it gets as the text of a refusal, by which a test sees all that the monitor gave.
+fn shows_what_it_gets(monitor: &mut ChildEnd, mechanism: Mechanism) {
+    let words = match mechanism {
+        Mechanism::CramMd5 => monitor.ask_for_digest().as_bytes().to_vec(),
+        Mechanism::Login | Mechanism::Plain => {
+            let (user, password) = monitor.ask_for_credentials();
+            [user.as_bytes(), b" ", password.as_bytes()].concat()
+        }
+    };
+    let step = if mechanism == Mechanism::Login { Step::AuthUser } else { Step::AuthResponse };
+    let text = String::from_utf8(words).unwrap();
+    message_pipe().write_all(&frames(&[replied(step, &format!("535 got {text}"))])).unwrap();
+}
+
 /// All that a delivery to one recipient takes, up to the claim that the end of data is sent.
 fn up_to_end_of_data() -> Vec<Message> {
     vec![
@@ -79,8 +103,9 @@ fn frames(messages: &[Message]) -> Vec<u8> {
     messages.iter().flat_map(|message| encode(message).unwrap()).collect()
 }
 
-fn attack(plan: &Plan, profile: &ChildProfile, monitor: ChildEnd) -> ! {
-    let Destination::Exchangers(script, _) = &plan.destination else { panic!("no script") };
+fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
+    // The script is the host argument, which a route does not change.
+    let script = std::env::args().nth(1).unwrap();
     // A flood may outlast the monitor's patience: that ends the script, too.
     let send = |bytes: &[u8]| {
         if message_pipe().write_all(bytes).is_err() {
@@ -90,7 +115,7 @@ fn attack(plan: &Plan, profile: &ChildProfile, monitor: ChildEnd) -> ! {
     let send_all = |messages: &[Message]| send(&frames(messages));
     let whole = frames(&[begin()]);
     let with_end = |rest: &[Message]| [&up_to_end_of_data()[..], rest].concat();
-    match script.as_str().trim_start_matches(PREFIX) {
+    match script.trim_start_matches(PREFIX) {
         // Frames.
         "truncated-frame" => {
             send(whole.split_last().unwrap().1);
@@ -169,6 +194,59 @@ fn attack(plan: &Plan, profile: &ChildProfile, monitor: ChildEnd) -> ! {
             let mut steps = with_end(&[replied(Step::EndOfData, "250 ok")]);
             steps.splice(2..2, [asks_for_policy(), claim(Claim::TlsEstablished(Proof::NOTHING))]);
             send_all(&steps);
+        }
+        // What opens the credentials, and what must not.
+        "credentials-at-once" => send_all(&[begin(), asks_for_response()]),
+        "credentials-after-connecting" => send_all(&[begin(), connected(), asks_for_response()]),
+        "credentials-without-auth" => send_all(&in_session(&[asks_for_response()])),
+        "credentials-after-a-refusal" => {
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::Plain), "504 no"), asks_for_response()]));
+        }
+        "credentials-after-mail" => {
+            send_all(&in_session(&[replied(Step::Mail, "250 ok"), asks_for_response()]));
+        }
+        "credentials-by-plain" => {
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::Plain), "334 ")])[1..]);
+            shows_what_it_gets(&mut monitor, Mechanism::Plain);
+        }
+        "credentials-by-login" => {
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::Login), "334 ")])[1..]);
+            shows_what_it_gets(&mut monitor, Mechanism::Login);
+        }
+        "digest" => {
+            monitor.ask_to_begin();
+            send_all(&in_session(&[replied(Step::Auth(Mechanism::CramMd5), "334 ")])[1..]);
+            shows_what_it_gets(&mut monitor, Mechanism::CramMd5);
+        }
+        "credentials-twice" => {
+            let steps =
+                [replied(Step::Auth(Mechanism::Plain), "334 "), asks_for_response(), asks_for_response()];
+            send_all(&in_session(&steps));
+        }
+        "password-after-the-digest" => {
+            let digest = [replied(Step::Auth(Mechanism::CramMd5), "334 "), asks_for_response()];
+            let plain = [replied(Step::Auth(Mechanism::Plain), "334 "), asks_for_response()];
+            send_all(&in_session(&[&digest[..], &plain].concat()));
+        }
+        "credentials-for-a-second-server" => {
+            let first = [replied(Step::Auth(Mechanism::Plain), "334 "), asks_for_response(), connected()];
+            send_all(&in_session(&first));
+        }
+        "garbage-challenge" => {
+            send_all(&in_session(&[
+                replied(Step::Auth(Mechanism::CramMd5), "334 <x@y>"),
+                asks_for_response(),
+            ]));
+        }
+        "giant-challenge" => {
+            let giant = format!("334 {}", "QUJD".repeat(1200));
+            send_all(&in_session(&[
+                replied(Step::Auth(Mechanism::CramMd5), &giant),
+                asks_for_response(),
+                begin(),
+            ]));
         }
         // The replies are never read.
         "flood-for-a-large-file" => {

@@ -40,7 +40,7 @@ fn described(arguments: [OsString; 3]) -> Result<Findings, Refusal> {
         text += &row("says", by(helo.origin, format!("EHLO {}", helo.value)));
     }
     match planning::plan(invocation, None, &Environment::default()) {
-        Ok(plan) => {
+        Ok((plan, _)) => {
             text += &of_plan(&plan);
             Ok(Findings { text: text + &row("verdict", "would be tried"), well: true })
         }

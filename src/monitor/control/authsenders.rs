@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 use super::keys::{self, Keys};
-use super::routes::{self, LocalField, Origin, Route};
+use super::lines::Entry;
+use super::routes::{self, Fields, LocalField, Origin, Route};
 use super::{ControlDirectory, ControlError};
+use crate::sealed::Sealed;
 
 /// The file's name.
 pub const FILE: &str = "authsenders";
@@ -13,8 +15,10 @@ pub const FILE: &str = "authsenders";
 /// The route for this sender, when there is one: for the whole sender, each suffix that starts at `@` or a
 /// dot, or the empty key.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<Route>, ControlError> {
-    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
-    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+    let Some(Entry { line, value, .. }) = control.find::<Sealed>(FILE, &keys_for(sender), |_| true)? else {
+        return Ok(None);
+    };
+    Ok(Some(parse(Origin { file: FILE, line }, &value)?.with(value)))
 }
 
 /// The keys that are asked for, best first.
@@ -23,7 +27,7 @@ pub fn keys_for(sender: &[u8]) -> Keys {
 }
 
 /// Reads the value of a line.
-pub fn parse(origin: Origin, value: &[u8]) -> Result<Route, ControlError> {
+pub fn parse(origin: Origin, value: &[u8]) -> Result<Route<Fields>, ControlError> {
     routes::parse(origin, value, LocalField::Absent)
 }
 
@@ -43,7 +47,7 @@ mod tests {
         let home = TestHome::new(&[(FILE, text.as_bytes())]);
         let route = look_up(&home.control(), sender.as_bytes()).unwrap()?;
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
-        Some((route.port, route.credentials.map(|given| (text(&given.user), text(&given.password)))))
+        Some((route.port, route.credentials.map(|given| (text(given.user()), text(given.password())))))
     }
 
     fn with(port: Option<u16>, user: &str, password: &str) -> Found {

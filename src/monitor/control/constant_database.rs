@@ -8,9 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use zeroize::Zeroizing;
-
-use super::lines::LONGEST_LINE;
+use super::lines::{LONGEST_LINE, Memory, Plain};
 
 /// Two numbers, little endian: place and count of a table, hash and place of a record, lengths of key and value.
 type Pair = [u8; 8];
@@ -42,7 +40,7 @@ impl Database<'_> {
     }
 
     /// Calls `visit` with each value of `key`, in the order in which they were written.
-    pub(super) fn each(&self, key: &[u8], mut visit: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(super) fn each<M: Memory>(&self, key: &[u8], mut visit: impl FnMut(M)) -> io::Result<()> {
         let hash = hash(key);
         let [table, ..] = hash.to_le_bytes();
         let (place, slots) =
@@ -57,7 +55,7 @@ impl Database<'_> {
             if found == u64::from(hash)
                 && let Some(value) = self.value(record, key, hash)?
             {
-                visit(&value);
+                visit(value);
             }
         }
         Ok(())
@@ -85,10 +83,10 @@ impl Database<'_> {
     }
 
     /// The value of the record at `place`, when it has this key. Its slot says that it has this hash.
-    fn value(&self, place: u64, key: &[u8], hash_of_slot: u32) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    fn value<M: Memory>(&self, place: u64, key: &[u8], hash_of_slot: u32) -> io::Result<Option<M>> {
         let (key_length, value_length) = self.pair(place)?;
         let place = after(place, 1);
-        let found = self.octets(place, key_length)?;
+        let found: Plain = self.octets(place, key_length)?;
         if hash(&found) != hash_of_slot {
             return Err(damaged());
         }
@@ -123,7 +121,7 @@ impl Database<'_> {
                     if usize::from(own) != number {
                         return Err(damaged());
                     }
-                    self.value(record, b"", hash)?;
+                    self.value::<Plain>(record, b"", hash)?;
                     used = used.saturating_add(1);
                 }
             }
@@ -142,10 +140,10 @@ impl Database<'_> {
     }
 
     /// Nothing in a list is longer than a line.
-    fn octets(&self, place: u64, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    fn octets<M: Memory>(&self, place: u64, length: u64) -> io::Result<M> {
         let length = usize::try_from(length).ok().filter(|&length| length <= LONGEST_LINE);
-        let mut octets = Zeroizing::new(vec![0; length.ok_or_else(damaged)?]);
-        self.file.read_exact_at(&mut octets, place)?;
+        let mut octets = M::zeroed(length.ok_or_else(damaged)?)?;
+        self.file.read_exact_at(octets.as_mut(), place)?;
         Ok(octets)
     }
 }

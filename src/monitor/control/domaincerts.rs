@@ -7,17 +7,16 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
 use super::keys::{self, Keys};
 use super::routes::Origin;
 use super::{ControlDirectory, ControlError};
+use crate::sealed::Sealed;
 
 /// The file's name.
 pub const FILE: &str = "domaincerts";
 
 /// A client certificate and what opens its key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct DomainCert {
     /// Where it stands.
     pub origin: Origin,
@@ -25,8 +24,8 @@ pub struct DomainCert {
     pub certificate: PathBuf,
     /// The key, PEM: by default in the same file.
     pub key: PathBuf,
-    /// The key's password; wiped when dropped.
-    pub password: Option<Zeroizing<Vec<u8>>>,
+    /// The key's password.
+    pub password: Option<Sealed>,
 }
 
 impl std::fmt::Debug for DomainCert {
@@ -40,7 +39,7 @@ impl std::fmt::Debug for DomainCert {
 
 /// The certificate for this sender: by its domain, each suffix of it that starts at a dot, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainCert>, ControlError> {
-    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
+    let entry = control.find::<Sealed>(FILE, &keys_for(sender), |_| true)?;
     entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
 }
 
@@ -59,7 +58,7 @@ pub fn parse(origin: Origin, value: &[u8]) -> Result<DomainCert, ControlError> {
     let certificate = path(fields.next()).ok_or_else(|| origin.bad("there is no certificate"))?;
     let key = path(fields.next()).unwrap_or_else(|| certificate.clone());
     let password = fields.next().filter(|password| !password.is_empty());
-    Ok(DomainCert { origin, certificate, key, password: password.map(|text| Zeroizing::new(text.to_vec())) })
+    Ok(DomainCert { origin, certificate, key, password: password.map(Sealed::copy_of).transpose()? })
 }
 
 #[cfg(test)]

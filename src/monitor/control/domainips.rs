@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::keys::{self, Keys};
+use super::lines::Plain;
 use super::local_address::LocalAddress;
 use super::routes::{Origin, cut};
 use super::{ControlDirectory, ControlError};
@@ -24,7 +25,7 @@ pub struct DomainIps {
 
 /// What is asked for this sender: by its domain, each suffix of it that starts at a dot, the empty key, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainIps>, ControlError> {
-    let entry = control.find(FILE, &keys_for(sender), |_| true)?;
+    let entry = control.find::<Plain>(FILE, &keys_for(sender), |_| true)?;
     entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
 }
 

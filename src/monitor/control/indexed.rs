@@ -11,29 +11,28 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use cdb2::CDBMake;
-use zeroize::Zeroizing;
 
 use super::constant_database::Database;
 use super::keys::{Keys, key_and_value};
-use super::lines::{self, Entry, Line};
+use super::lines::{self, Entry, Line, Memory};
 use super::{ControlError, without_trailing_blanks};
 
 /// What an entry from an index has for a line number: none.
 pub(super) const NO_LINE: u64 = 0;
 
 /// Searches for the best of `keys`, like [`super::lines::find`].
-pub(super) fn find(
+pub(super) fn find<M: Memory>(
     file: &File,
     keys: &Keys,
     wanted: impl Fn(&[u8]) -> bool,
-) -> Result<Option<Entry>, ControlError> {
+) -> Result<Option<Entry<M>>, ControlError> {
     let index = Database::new(file)?;
     for (level, key) in keys.iter() {
         let mut last = None;
-        index.each(key, |value| {
-            let value = without_trailing_blanks(value);
-            if wanted(value) {
-                last = Some(Entry { level, line: NO_LINE, value: Zeroizing::new(value.to_vec()) });
+        index.each(key, |mut value: M| {
+            value.truncate(without_trailing_blanks(value.as_ref()).len());
+            if wanted(value.as_ref()) {
+                last = Some(Entry { level, line: NO_LINE, value });
             }
         })?;
         if last.is_some() {
@@ -138,6 +137,7 @@ mod tests {
     use super::super::test_directory::TestHome;
     use super::super::{ControlDirectory, ControlError};
     use super::*;
+    use crate::sealed::Sealed;
 
     const TEXT: &str = "smtproutes";
     const INDEX: &str = "smtproutes.cdb";
@@ -164,7 +164,7 @@ mod tests {
 
     fn look_up(control: &ControlDirectory, keys: &[&str]) -> Result<Option<(usize, String)>, ControlError> {
         let keys = Keys::new(keys.iter().map(|key| key.as_bytes().to_vec()));
-        let found = control.find(TEXT, &keys, |value| value != b"unwanted")?;
+        let found = control.find::<Sealed>(TEXT, &keys, |value| value != b"unwanted")?;
         Ok(found.map(|entry| (entry.level, String::from_utf8(entry.value.to_vec()).unwrap())))
     }
 
@@ -224,7 +224,8 @@ mod tests {
         let mode = std::fs::metadata(home.path().join(INDEX)).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o640);
         assert_eq!(keys.map(|keys| look_up(&home.control(), keys).unwrap()), by_text);
-        let asked = home.control().find(TEXT, &Keys::new([b"last".to_vec()]), |_| true).unwrap().unwrap();
+        let asked =
+            home.control().find::<Sealed>(TEXT, &Keys::new([b"last".to_vec()]), |_| true).unwrap().unwrap();
         assert_eq!(asked.line, NO_LINE, "the index was asked");
         let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
         assert_eq!(files.len(), 2, "nothing is left over");
@@ -235,7 +236,7 @@ mod tests {
         let home = TestHome::new(&[(TEXT, b"")]);
         write_index(&home, &[("a.test", "first"), ("a.test", "second")]);
         let index = File::options().write(true).open(home.path().join(INDEX)).unwrap();
-        let found = home.control().find(TEXT, &Keys::new([b"a.test".to_vec()]), |_| {
+        let found = home.control().find::<Sealed>(TEXT, &Keys::new([b"a.test".to_vec()]), |_| {
             index.set_len(0).unwrap();
             true
         });

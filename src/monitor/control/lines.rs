@@ -1,26 +1,71 @@
 //! One pass over a list file: finds the entry with the best of a few keys.
 //!
-//! The file may have a million lines. Nothing is kept of it but the best entry so far, and other entries
-//! may hold passwords, so what was read is wiped before the child can inherit it.
+//! The file may have a million lines. Nothing is kept of it but the best entry so far. Lists that may hold passwords are
+//! read into sealed memory and found there, so that the child inherits neither the best entry nor any other; what was
+//! read is wiped as well.
 #![forbid(unsafe_code)]
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use memchr::memchr_iter;
 use zeroize::Zeroizing;
 
 use super::keys::Keys;
 use super::{ControlError, without_trailing_blanks};
+use crate::sealed::Sealed;
+
+/// Where a list is read to.
+pub(super) trait Memory: AsRef<[u8]> + AsMut<[u8]> + Sized {
+    /// `length` zeros.
+    fn zeroed(length: usize) -> io::Result<Self>;
+    /// Holds `octets` instead of what it held.
+    fn replace(&mut self, octets: &[u8]) -> io::Result<()>;
+    /// Forgets what is behind `length`.
+    fn truncate(&mut self, length: usize);
+}
+
+/// Of lists that may hold passwords. Not for a monitor that is confined.
+impl Memory for Sealed {
+    fn zeroed(length: usize) -> io::Result<Sealed> {
+        Sealed::zeroed(length)
+    }
+
+    fn replace(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.replace(octets)
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.truncate(length);
+    }
+}
+
+/// Of lists that hold no secret.
+pub(super) type Plain = Zeroizing<Vec<u8>>;
+
+impl Memory for Plain {
+    fn zeroed(length: usize) -> io::Result<Plain> {
+        Ok(Zeroizing::new(vec![0; length]))
+    }
+
+    fn replace(&mut self, octets: &[u8]) -> io::Result<()> {
+        *self = Zeroizing::new(octets.to_vec());
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: usize) {
+        Vec::truncate(self, length);
+    }
+}
 
 /// The entry that a look-up found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry<M> {
     /// Which of the keys it has: 0 is the best.
     pub(super) level: usize,
     /// The line's number, from 1; [`super::indexed::NO_LINE`] without one.
     pub(super) line: u64,
     /// What follows the key's colon, without trailing blanks.
-    pub(super) value: Zeroizing<Vec<u8>>,
+    pub(super) value: M,
 }
 
 /// A line of so many octets is too long.
@@ -38,16 +83,16 @@ pub enum Line<'a> {
 /// same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with `#`, lines
 /// without a key, and lines whose value is not `wanted` do not exist. A line that is too long is an error where it would
 /// have been the one.
-pub(super) fn find(
+pub(super) fn find<M: Memory>(
     file: impl Read,
     name: &'static str,
     keys: &Keys,
     wanted: impl Fn(&[u8]) -> bool,
-) -> Result<Option<Entry>, ControlError> {
-    let mut best: Option<Entry> = None;
+) -> Result<Option<Entry<M>>, ControlError> {
+    let mut best: Option<Entry<M>> = None;
     // The best so far is a line that is too long: its level and its number.
     let mut unusable: Option<(usize, u64)> = None;
-    each(file, |number, line| {
+    each_in(&mut M::zeroed(LONGEST_LINE)?, file, |number, line| {
         let limit = best.as_ref().map(|entry| entry.level).or(unusable.map(|(level, _)| level));
         let limit = limit.unwrap_or(usize::MAX);
         match line {
@@ -55,7 +100,12 @@ pub(super) fn find(
                 if let Some((level, value)) = keys.find(line, limit) {
                     let value = without_trailing_blanks(value);
                     if wanted(value) {
-                        best = Some(Entry { level, line: number, value: Zeroizing::new(value.to_vec()) });
+                        let mut place = match best.take() {
+                            Some(entry) => entry.value,
+                            None => M::zeroed(0)?,
+                        };
+                        place.replace(value)?;
+                        best = Some(Entry { level, line: number, value: place });
                         unusable = None;
                     }
                 }
@@ -82,10 +132,18 @@ pub(super) fn too_long(name: &'static str, line: u64) -> ControlError {
 /// Calls `visit` with the number and content of every line, the last one too when it has no line feed. What was read
 /// is wiped.
 pub fn each(
+    file: impl Read,
+    visit: impl FnMut(u64, Line<'_>) -> Result<(), ControlError>,
+) -> Result<(), ControlError> {
+    each_in(&mut Plain::zeroed(LONGEST_LINE)?, file, visit)
+}
+
+fn each_in(
+    memory: &mut impl Memory,
     mut file: impl Read,
     mut visit: impl FnMut(u64, Line<'_>) -> Result<(), ControlError>,
 ) -> Result<(), ControlError> {
-    let mut buffer = Zeroizing::new(vec![0; LONGEST_LINE]);
+    let buffer = memory.as_mut();
     let mut filled = 0usize;
     let mut number = 1u64;
     let mut skipping = false;
@@ -125,7 +183,7 @@ mod tests {
 
     fn look_up(text: &[u8], keys: &[&str]) -> Result<Option<(u64, String)>, ControlError> {
         let keys = Keys::new(keys.iter().map(|key| key.as_bytes().to_vec()));
-        let found = find(text, "smtproutes", &keys, |value| value != b"unwanted")?;
+        let found = find::<Sealed>(text, "smtproutes", &keys, |value| value != b"unwanted")?;
         Ok(found.map(|entry| (entry.line, String::from_utf8(entry.value.to_vec()).unwrap())))
     }
 
@@ -183,7 +241,7 @@ mod tests {
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let size = self.1.min(buffer.len());
             self.0.read(&mut buffer[..size])
         }
@@ -195,9 +253,9 @@ mod tests {
         let keys = Keys::new(["a.test", "[::1]", ".test", ""].map(|key| key.as_bytes().to_vec()));
         for end in 0..=text.len() {
             let text = &text[..end];
-            let whole = find(text, "smtproutes", &keys, |_| true);
+            let whole = find::<Sealed>(text, "smtproutes", &keys, |_| true);
             for size in 1..=end {
-                let found = find(Pieces(text, size), "smtproutes", &keys, |_| true);
+                let found = find::<Sealed>(Pieces(text, size), "smtproutes", &keys, |_| true);
                 assert_eq!(found, whole, "{size} of {}", text.escape_ascii());
             }
         }

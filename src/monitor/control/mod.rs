@@ -29,7 +29,7 @@ use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use keys::Keys;
-use lines::Entry;
+use lines::{Entry, Memory};
 
 /// The home of qmail: `QMAIL_HOME` when the program was built, else `/var/qmail`.
 pub const HOME: &str = match option_env!("QMAIL_HOME") {
@@ -118,12 +118,12 @@ impl ControlDirectory {
 
     /// The best entry of the list `name`; see [`lines::find`]. `NAME.cdb` is used instead of the text when the text is
     /// there and has not been changed or put in place since.
-    fn find(
+    fn find<M: Memory>(
         &self,
         name: &'static str,
         keys: &Keys,
         wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Entry>, ControlError> {
+    ) -> Result<Option<Entry<M>>, ControlError> {
         let Some(text) = self.file(name)? else {
             return Ok(None);
         };
@@ -212,6 +212,7 @@ mod tests {
 
     use super::test_directory::TestHome;
     use super::*;
+    use crate::sealed::Sealed;
 
     #[test]
     fn a_value_is_the_first_line_without_trailing_blanks() {
@@ -255,7 +256,7 @@ mod tests {
         let keys = Keys::new([b"a.test".to_vec()]);
         // Asked about each value that is found: in the midst of the reading.
         let find = |meanwhile: &dyn Fn()| {
-            let found = home.control().find("smtproutes", &keys, |_| {
+            let found = home.control().find::<Sealed>("smtproutes", &keys, |_| {
                 meanwhile();
                 true
             });

@@ -4,16 +4,17 @@
 //! Turns text into a typed value and nothing else.
 #![forbid(unsafe_code)]
 
-use zeroize::Zeroizing;
+use std::ops::Range;
 
 use super::ControlError;
 use super::local_address::LocalAddress;
 use crate::host::Host;
 use crate::plan::{Relay, TlsStart};
+use crate::sealed::Sealed;
 
-/// One route.
+/// One route. `C` is what is known of its credentials: [`Fields`] as long as it is only a line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
+pub struct Route<C = Credentials> {
     /// Where it stands.
     pub origin: Origin,
     /// The host to connect to; none: the recipient domain's exchangers as usual.
@@ -23,7 +24,7 @@ pub struct Route {
     /// Whether the connection starts with TLS.
     pub tls_start: TlsStart,
     /// User and password, when both are there.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<C>,
     /// The address to connect from.
     pub local_address: Option<LocalAddress>,
 }
@@ -44,13 +45,51 @@ impl Origin {
     }
 }
 
+impl Route<Fields> {
+    /// The route with its credentials, which stay where the line's value was read to.
+    pub(in crate::monitor) fn with(self, value: Sealed) -> Route {
+        let Route { origin, relay, port, tls_start, credentials, local_address } = self;
+        let credentials = credentials.map(|fields| Credentials { value, fields });
+        Route { origin, relay, port, tls_start, credentials, local_address }
+    }
+}
+
+/// Where user and password stand in a line's value; neither is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    user: Range<usize>,
+    password: Range<usize>,
+}
+
+impl Fields {
+    /// PLAIN separates them by zero octets (RFC 4616 section 2), and a server need not take a line of any length.
+    fn can_be_sent(&self, value: &[u8]) -> bool {
+        /// As the error says.
+        const LONGEST: usize = 1536;
+        [&self.user, &self.password].into_iter().all(|field| {
+            let octets = value.get(field.clone()).unwrap_or_default();
+            octets.len() <= LONGEST && !octets.contains(&0)
+        })
+    }
+}
+
 /// User and password of a route.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Credentials {
+    value: Sealed,
+    fields: Fields,
+}
+
+impl Credentials {
     /// The user name.
-    pub user: Vec<u8>,
-    /// The password; wiped when dropped.
-    pub password: Zeroizing<Vec<u8>>,
+    pub fn user(&self) -> &[u8] {
+        self.value.get(self.fields.user.clone()).unwrap_or_default()
+    }
+
+    /// The password.
+    pub fn password(&self) -> &[u8] {
+        self.value.get(self.fields.password.clone()).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -70,7 +109,7 @@ pub(super) enum LocalField {
 }
 
 /// Reads the value of a line.
-pub(super) fn parse(origin: Origin, value: &[u8], local: LocalField) -> Result<Route, ControlError> {
+pub(super) fn parse(origin: Origin, value: &[u8], local: LocalField) -> Result<Route<Fields>, ControlError> {
     let (target, rest) = cut(value, b'|');
     let (relay, port) = split_target(target);
     let (tls_start, port) = match port {
@@ -88,9 +127,15 @@ pub(super) fn parse(origin: Origin, value: &[u8], local: LocalField) -> Result<R
         }
     };
     let (credentials, local_address) = match rest {
-        Some(rest) => fields(rest, local).ok_or_else(|| origin.bad("the local address is not an address"))?,
+        Some(rest) => fields(rest, value.len().saturating_sub(rest.len()), local)
+            .ok_or_else(|| origin.bad("the local address is not an address"))?,
         None => (None, None),
     };
+    if let Some(fields) = &credentials
+        && !fields.can_be_sent(value)
+    {
+        return Err(origin.bad("user or password is longer than 1536 octets or holds a zero octet"));
+    }
     Ok(Route { origin, relay, port, tls_start, credentials, local_address })
 }
 
@@ -105,8 +150,8 @@ pub fn parse_port(text: &[u8]) -> Option<(TlsStart, Option<u16>)> {
 
 /// `user|password`, `user|password|localip` or `|localip`: the manual page shows the last form, one bar short
 /// of its own grammar. A password may hold bars: a third field that is no address belongs to it.
-/// Without a user there can only be an address, and nothing else may stand for one: none.
-fn fields(rest: &[u8], local: LocalField) -> Option<(Option<Credentials>, Option<LocalAddress>)> {
+/// Without a user there can only be an address, and nothing else may stand for one: none. `rest` begins at `start`.
+fn fields(rest: &[u8], start: usize, local: LocalField) -> Option<(Option<Fields>, Option<LocalAddress>)> {
     let (user, rest) = cut(rest, b'|');
     let rest = rest.unwrap_or_default();
     let address = |text: &[u8]| (local == LocalField::Allowed).then(|| LocalAddress::parse(text)).flatten();
@@ -126,9 +171,13 @@ fn fields(rest: &[u8], local: LocalField) -> Option<(Option<Credentials>, Option
         },
         (password, None) => (password, None),
     };
-    let given = !user.is_empty() && !password.is_empty();
-    let credentials =
-        given.then(|| Credentials { user: user.to_vec(), password: Zeroizing::new(password.to_vec()) });
+    let end = start.saturating_add(user.len());
+    // Behind the bar.
+    let password_start = end.saturating_add(1);
+    let credentials = (!user.is_empty() && !password.is_empty()).then(|| Fields {
+        user: start..end,
+        password: password_start..password_start.saturating_add(password.len()),
+    });
     Some((credentials, local_address))
 }
 
@@ -170,7 +219,8 @@ mod tests {
     use super::*;
 
     fn route(value: &str, local: LocalField) -> Result<Route, ControlError> {
-        parse(Origin { file: "smtproutes", line: 7 }, value.as_bytes(), local)
+        let route = parse(Origin { file: "smtproutes", line: 7 }, value.as_bytes(), local)?;
+        Ok(route.with(Sealed::copy_of(value.as_bytes()).unwrap()))
     }
 
     #[test]
@@ -220,7 +270,7 @@ mod tests {
             ("r||10.1.1.0", Absent, "", "", ""),
         ] {
             let route = route(value, local).unwrap();
-            let given = route.credentials.map(|given| (given.user, given.password.to_vec()));
+            let given = route.credentials.map(|given| (given.user().to_vec(), given.password().to_vec()));
             let wanted = (!user.is_empty()).then(|| (user.into(), password.into()));
             assert_eq!(given, wanted, "{value}");
             assert_eq!(route.local_address, LocalAddress::parse(address.as_bytes()), "{value}");

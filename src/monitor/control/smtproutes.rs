@@ -3,9 +3,10 @@
 
 use super::keys::{self, Keys};
 use super::lines::Entry;
-use super::routes::{self, LocalField, Origin, Route};
+use super::routes::{self, Fields, LocalField, Origin, Route};
 use super::{ControlDirectory, ControlError};
 use crate::args::Invocation;
+use crate::sealed::Sealed;
 
 /// The file of SMTP routes.
 pub const SMTPROUTES: &str = "smtproutes";
@@ -41,9 +42,9 @@ pub fn look_up(
     invocation: &Invocation,
 ) -> Result<Option<(Protocol, Route)>, ControlError> {
     let keys = keys_for(invocation);
-    let mut best: Option<(Protocol, &'static str, Entry)> = None;
+    let mut best: Option<(Protocol, &'static str, Entry<Sealed>)> = None;
     for (protocol, file) in IN_ORDER {
-        if let Some(entry) = control.find(file, &keys, |_| true)?
+        if let Some(entry) = control.find::<Sealed>(file, &keys, |_| true)?
             && best.as_ref().is_none_or(|(_, _, best)| entry.level < best.level)
         {
             best = Some((protocol, file, entry));
@@ -52,7 +53,8 @@ pub fn look_up(
     let Some((protocol, file, entry)) = best else {
         return Ok(None);
     };
-    Ok(Some((protocol, parse(Origin { file, line: entry.line }, &entry.value)?)))
+    let route = parse(Origin { file, line: entry.line }, &entry.value)?;
+    Ok(Some((protocol, route.with(entry.value))))
 }
 
 /// `!@` for bounces, the whole host, each suffix that starts at a dot, the empty key.
@@ -63,7 +65,7 @@ pub fn keys_for(invocation: &Invocation) -> Keys {
 }
 
 /// Reads the value of a line of either file.
-pub fn parse(origin: Origin, value: &[u8]) -> Result<Route, ControlError> {
+pub fn parse(origin: Origin, value: &[u8]) -> Result<Route<Fields>, ControlError> {
     routes::parse(origin, value, LocalField::Allowed)
 }
 

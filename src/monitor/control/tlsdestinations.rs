@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::keys::{self, Keys};
-use super::lines::Entry;
+use super::lines::{Entry, Plain};
 use super::routes::{Origin, parse_port};
 use super::{ControlDirectory, ControlError, HOME};
 use crate::host::{Host, HostName};
@@ -124,7 +124,7 @@ pub fn look_up(
     sender: &[u8],
 ) -> Result<TlsRule, ControlError> {
     let (kinds, keys) = split(keys_for(destination, host));
-    match control.find(FILE, &keys, |value| is_for(value, sender))? {
+    match control.find::<Plain>(FILE, &keys, |value| is_for(value, sender))? {
         Some(entry) => parsed(&entry, &kinds),
         None => Ok(TlsRule::default_rule()),
     }
@@ -138,7 +138,7 @@ pub fn look_up_exchanger(
 ) -> Result<Option<TlsRule>, ControlError> {
     let host = Host::Name(exchanger.clone());
     let (kinds, keys) = split(specific_keys(exchanger.as_str().as_bytes(), &host));
-    let entry = control.find(FILE, &keys, |value| is_for(value, sender))?;
+    let entry = control.find::<Plain>(FILE, &keys, |value| is_for(value, sender))?;
     entry.map(|entry| parsed(&entry, &kinds)).transpose()
 }
 
@@ -152,7 +152,7 @@ fn split(keys: Vec<(Kind, Vec<u8>)>) -> (Vec<Kind>, Keys) {
     (kinds, Keys::new(keys))
 }
 
-fn parsed(entry: &Entry, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
+fn parsed(entry: &Entry<Plain>, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
     let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
     parse(&entry.value, Origin { file: FILE, line: entry.line }, kind)
 }

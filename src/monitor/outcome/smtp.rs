@@ -36,8 +36,13 @@ impl Transcript {
                     is_permanent(reply),
                 )?;
             }
-            // Nobody was to be told the sender before TLS was what the policy wants.
-            Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
+            Step::Auth(mechanism) => self.auth_answered(mechanism, reply)?,
+            Step::AuthUser => self.user_answered(address, reply),
+            Step::AuthResponse => self.response_answered(address, reply)?,
+            // Nobody was to be told the sender before TLS was what the policy wants, and AUTH had its turn.
+            Step::Mail if !self.allows(self.tls) || !self.has_settled_authentication() => {
+                return Err(Broken::Lied);
+            }
             Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
             Step::Mail => {
                 self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
@@ -84,7 +89,14 @@ impl Transcript {
                 self.walk_on(connection_died(address, false), false)?;
             }
             Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
-            Stage::Recipients | Stage::Data | Stage::Body => {
+            // No second server gets what one may have got; and who knows us may have begun to work.
+            Stage::Challenged
+            | Stage::NamingUser
+            | Stage::Responding(_)
+            | Stage::Authenticated
+            | Stage::Recipients
+            | Stage::Data
+            | Stage::Body => {
                 self.over(MessageReport::Temporary(connection_died(address, false)));
             }
             Stage::Confining | Stage::Resolving | Stage::Walking | Stage::Over => return Err(Broken::Lied),

@@ -22,6 +22,7 @@ pub(super) fn plan(recipients: usize) -> Plan {
         tls_start: TlsStart::StartTls,
         tls: TlsPolicy::OPPORTUNISTIC,
         exchanger_rules: false,
+        authentication: None,
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").unwrap(),
         sender: Path::reverse(b"").unwrap(),

@@ -6,6 +6,7 @@
 
 use std::net::TcpStream;
 
+use super::auth::{self, Auth};
 use super::body::{self, Unfinished};
 use super::replies::{NoReply, Replies, Reply};
 use crate::ipc::child_end::ChildEnd;
@@ -47,17 +48,19 @@ pub(super) fn speak(
     monitor: &mut ChildEnd,
 ) -> Next {
     let channel = Channel::Plain(Socket::new(stream, Deadline::after(plan.timeouts.remote)));
-    let dialogue = Dialogue { plan, peer, monitor, channel, tls: None, replies: Replies::default() };
+    let (auth, replies) = (Auth::default(), Replies::default());
+    let dialogue = Dialogue { plan, peer, monitor, channel, tls: None, auth, replies };
     dialogue.run(start_tls).unwrap_or_else(|next| next)
 }
 
-struct Dialogue<'a> {
-    plan: &'a Plan,
-    peer: Peer<'a>,
-    monitor: &'a mut ChildEnd,
+pub(super) struct Dialogue<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) peer: Peer<'a>,
+    pub(super) monitor: &'a mut ChildEnd,
     channel: Channel,
     /// What TLS has proved; none in clear.
-    tls: Option<Proof>,
+    pub(super) tls: Option<Proof>,
+    pub(super) auth: Auth,
     replies: Replies,
 }
 
@@ -87,7 +90,7 @@ impl Dialogue<'_> {
             probe::ready(this.monitor);
             return Ok(this.quit(Next::Exchanger));
         }
-        this.transaction()
+        auth::authenticate(this)?.transaction()
     }
 
     /// EHLO, or HELO for a server that does not know it. Says whether STARTTLS is offered; only EHLO offers.
@@ -95,6 +98,7 @@ impl Dialogue<'_> {
         for (step, verb) in [(Step::Ehlo, "EHLO"), (Step::Helo, "HELO")] {
             let reply = self.exchange(step, format!("{verb} {}\r\n", self.plan.helo).as_bytes())?;
             if reply.text.code().value() == 250 {
+                self.auth.offered = if step == Step::Ehlo { auth::offered(&reply) } else { Vec::new() };
                 return Ok((self, step == Step::Ehlo && reply.offers(b"STARTTLS")));
             }
             if reply.text.class() != ReplyClass::Permanent {
@@ -107,7 +111,7 @@ impl Dialogue<'_> {
     /// The handshake. Forgets everything from before it; anything that came with the reply to STARTTLS was
     /// put there by somebody without the key (CVE-2011-0411 and its kin).
     fn start_tls(self) -> Result<Self, Next> {
-        let Dialogue { plan, peer, monitor, channel, replies, tls: _ } = self;
+        let Dialogue { plan, peer, monitor, channel, replies, tls: _, auth: _ } = self;
         let Channel::Plain(stream) = channel else {
             return Err(Next::Exchanger);
         };
@@ -120,7 +124,8 @@ impl Dialogue<'_> {
             Ok((stream, proof)) => {
                 monitor.claim(Claim::TlsEstablished(proof));
                 let channel = Channel::Tls(stream);
-                Ok(Dialogue { plan, peer, monitor, channel, tls: Some(proof), replies: Replies::default() })
+                let (auth, replies) = (Auth::default(), Replies::default());
+                Ok(Dialogue { plan, peer, monitor, channel, tls: Some(proof), auth, replies })
             }
             Err(failure) => {
                 // What was put there by somebody else is an attack, and no reason to go on without TLS.
@@ -172,7 +177,7 @@ impl Dialogue<'_> {
     }
 
     /// Sends a command and claims its answer.
-    fn exchange(&mut self, step: Step, command: &[u8]) -> Result<Reply, Next> {
+    pub(super) fn exchange(&mut self, step: Step, command: &[u8]) -> Result<Reply, Next> {
         self.write(command, step)?;
         self.answer(step)
     }
@@ -184,7 +189,7 @@ impl Dialogue<'_> {
         Ok(reply)
     }
 
-    fn write(&mut self, command: &[u8], step: Step) -> Result<(), Next> {
+    pub(super) fn write(&mut self, command: &[u8], step: Step) -> Result<(), Next> {
         // What has come before the command cannot be its answer: the dialogue is out of step.
         if !self.replies.is_empty() {
             return Err(self.failed(NoReply::NotSmtp, step));
@@ -195,7 +200,7 @@ impl Dialogue<'_> {
         Ok(())
     }
 
-    fn read(&mut self, step: Step) -> Result<Reply, Next> {
+    pub(super) fn read(&mut self, step: Step) -> Result<Reply, Next> {
         let deadline = Deadline::after(self.plan.timeouts.remote);
         let reply = self.replies.next(&mut self.channel, deadline).map_err(|why| self.failed(why, step))?;
         self.monitor.progress();
@@ -208,13 +213,15 @@ impl Dialogue<'_> {
             NoReply::NotSmtp => Claim::NotSmtp,
         });
         match step {
-            Step::Greeting | Step::Ehlo | Step::Helo | Step::Mail => Next::Exchanger,
-            Step::Rcpt | Step::Data | Step::EndOfData => Next::Verdict,
+            // Whoever knows us is the one to deliver to.
+            Step::Mail if self.auth.is_done => Next::Verdict,
+            Step::Greeting | Step::Ehlo | Step::Helo | Step::Auth(_) | Step::Mail => Next::Exchanger,
+            Step::AuthUser | Step::AuthResponse | Step::Rcpt | Step::Data | Step::EndOfData => Next::Verdict,
         }
     }
 
     /// Says goodbye without waiting for the answer.
-    fn quit(self, next: Next) -> Next {
+    pub(super) fn quit(self, next: Next) -> Next {
         self.channel.farewell(b"QUIT\r\n");
         next
     }

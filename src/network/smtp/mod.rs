@@ -1,5 +1,6 @@
 //! The client side of SMTP (RFC 5321). Network child.
 
+mod auth;
 mod body;
 mod dialogue;
 mod replies;

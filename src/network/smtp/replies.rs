@@ -35,10 +35,22 @@ impl Reply {
     /// Whether an EHLO reply offers the extension `keyword` (RFC 5321 section 4.1.1.1). The first line is
     /// the server's name.
     pub(super) fn offers(&self, keyword: &[u8]) -> bool {
-        self.lines.split(|&octet| octet == b'\n').skip(1).any(|line| {
-            let mut words = line.get(4..).unwrap_or_default().split(|octet| octet.is_ascii_whitespace());
+        self.extensions().any(|line| {
+            let mut words = line.split(|octet| octet.is_ascii_whitespace());
             words.next().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
         })
+    }
+
+    /// The lines of an EHLO reply after the first, each without its code.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.split(|&octet| octet == b'\n').skip(1).map(|line| line.get(4..).unwrap_or_default())
+    }
+
+    /// For tests of what reads it.
+    #[cfg(test)]
+    pub(super) fn of(lines: &str) -> Reply {
+        let text = ReplyText::truncated(lines.as_bytes()).unwrap();
+        Reply { text, lines: lines.as_bytes().to_vec() }
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn check(origin: Origin, value: &[u8], remarks: &mut Remarks) {
         Err(problem) => return remarks.error(format!("the certificate's file {problem}")),
     };
     check_times(&chain, remarks);
-    let password = cert.password.as_ref().map(|password| password.as_slice());
+    let password = cert.password.as_deref();
     match key(&cert.key, password) {
         Err(problem) => remarks.error(format!("the key's file {problem}")),
         Ok(key) => {

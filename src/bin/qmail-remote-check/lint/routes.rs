@@ -6,7 +6,7 @@
 use std::net::Ipv6Addr;
 
 use qmail_remote::monitor::control::local_address::LocalAddress;
-use qmail_remote::monitor::control::routes::{Origin, Route, cut, parse_port};
+use qmail_remote::monitor::control::routes::{Fields, Origin, Route, cut, parse_port};
 use qmail_remote::monitor::control::{authsenders, smtproutes};
 use qmail_remote::plan::TlsStart;
 
@@ -75,7 +75,7 @@ fn instead(list: List, value: &[u8]) -> &'static str {
 }
 
 /// A port, or an address, in a field where it belongs to user or password.
-fn misplaced(list: List, value: &[u8], route: &Route) -> Option<&'static str> {
+fn misplaced(list: List, value: &[u8], route: &Route<Fields>) -> Option<&'static str> {
     if route.local_address.is_some() {
         return None;
     }
@@ -115,7 +115,7 @@ fn is_like_an_address(text: &[u8]) -> bool {
 }
 
 /// One of user and password without the other.
-fn check_halves(value: &[u8], route: &Route, remarks: &mut Remarks) {
+fn check_halves(value: &[u8], route: &Route<Fields>, remarks: &mut Remarks) {
     let (_, rest) = cut(value, b'|');
     let (user, rest) = cut(rest.unwrap_or_default(), b'|');
     if !user.is_empty() {
@@ -130,7 +130,7 @@ fn check_halves(value: &[u8], route: &Route, remarks: &mut Remarks) {
 }
 
 /// Ports that mean another protocol than the list.
-fn check_port(list: List, route: &Route, remarks: &mut Remarks) {
+fn check_port(list: List, route: &Route<Fields>, remarks: &mut Remarks) {
     match (list, route.port, route.tls_start) {
         (List::Qmtproutes, Some(port @ (25 | 465 | 587)), _) => {
             remarks.warning(format!("port {port} speaks SMTP: write the route to smtproutes"));

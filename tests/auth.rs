@@ -1,0 +1,138 @@
+//! AUTH with real servers: Postfix with Cyrus SASL, all three mechanisms, right and wrong passwords, in clear and under
+//! TLS.
+#![expect(clippy::unwrap_used, reason = "test support: a failed step must stop the test with its cause")]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod held;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use std::path::Path;
+
+use held::{PROGRAM, addressed};
+use nix::mount::{MsFlags, mount};
+use world::programs::{command, run_with_input};
+use world::{Delivery, Identity, Mailbox, Outcome, Postfix, World, certificates, in_world};
+
+const USER: &str = "alice@mx1.example.test";
+const PASSWORD: &str = "p|w:\u{fc} x";
+
+/// How the server offers AUTH.
+enum Offer {
+    /// In clear.
+    Always,
+    /// Under TLS alone.
+    InsideTls,
+}
+
+/// A Postfix on port 25 that takes mail of those whom it knows, with these mechanisms.
+fn server(world: &World, mechanisms: &str, offer: &Offer) -> Mailbox {
+    server_for(world, mechanisms, offer, USER, PASSWORD)
+}
+
+fn server_for(world: &World, mechanisms: &str, offer: &Offer, user: &str, password: &str) -> Mailbox {
+    let directory = world.scratch();
+    let users = directory.join("sasldb2");
+    let (name, realm) = user.rsplit_once('@').unwrap();
+    let mut add = command("saslpasswd2");
+    add.args(["-p", "-c", "-u", realm, "-f"]).arg(&users).arg(name);
+    run_with_input(&mut add, password.as_bytes());
+    fs::set_permissions(&users, fs::Permissions::from_mode(0o644)).unwrap();
+    // Debian's Postfix looks there alone.
+    let place = Path::new("/etc/postfix/sasl");
+    mount(Some(&directory), place, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    world.file(
+        "smtpd.conf",
+        format!(
+            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: {mechanisms}\n",
+            users.display()
+        ),
+    );
+    let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
+    let files = certificate.write(&directory, "mx1").unwrap();
+    let inside = if matches!(offer, Offer::InsideTls) { "yes" } else { "no" };
+    world.postfix(
+        Postfix::on("192.0.2.10")
+            .tls(files.certificate, files.key)
+            .setting("smtpd_sasl_auth_enable", "yes")
+            .setting("smtpd_sasl_type", "cyrus")
+            .setting("smtpd_sasl_path", "smtpd")
+            .setting("smtpd_sasl_security_options", "noanonymous")
+            .setting("smtpd_sasl_authenticated_header", "yes")
+            .setting("smtpd_tls_auth_only", inside)
+            .setting("smtpd_client_restrictions", "permit_sasl_authenticated, reject"),
+    )
+}
+
+fn deliver(world: &World, route: &str, rule: &str) -> Outcome {
+    world.control("me", "client.example.test\n");
+    world.control("authsenders", format!("@sender.test:{route}\n"));
+    world.control("tlsdestinations", rule);
+    addressed(Delivery::new(PROGRAM)).identity(Identity::Qmailr).run()
+}
+
+/// The message came from `USER`, by this way.
+fn assert_came_by(server: &Mailbox, outcome: &Outcome, way: &str) {
+    let reports = String::from_utf8(outcome.reports().concat()).unwrap();
+    assert!(reports.starts_with("rK"), "{reports}");
+    let message = fs::read_to_string(server.wait_for_message()).unwrap();
+    assert!(message.contains("(Authenticated sender: alice@mx1.example.test)"), "{message}");
+    let log = server.log();
+    assert!(log.contains(&format!("sasl_method={way}")), "{log}");
+}
+
+/// A long password too, and a wrong one is put off with this in the report.
+fn each_way(way: &'static str, what: &'static str) {
+    in_world(move |world| {
+        let password = format!("{PASSWORD}{}", "0123456789abcdef".repeat(63));
+        let server = server_for(world, way, &Offer::InsideTls, USER, &password);
+        let outcome = deliver(world, &format!("192.0.2.10|{USER}|{password}"), "");
+        assert_came_by(&server, &outcome, way);
+        let outcome = deliver(world, &format!("192.0.2.10|{USER}|wrong"), "");
+        let reports = String::from_utf8(outcome.stdout.clone()).unwrap();
+        let start = format!(
+            "ZConnected to 192.0.2.10 but authentication was rejected ({what}).\nRemote host said: 535 5.7.8 "
+        );
+        assert!(reports.starts_with(&start) && reports.matches('\0').count() == 1, "{reports}");
+    });
+}
+
+#[test]
+fn a_real_server_takes_the_digest_of_the_right_password_alone() {
+    each_way("CRAM-MD5", "username+digest");
+}
+
+#[test]
+fn a_real_server_takes_the_right_password_by_login_alone() {
+    each_way("LOGIN", "login");
+}
+
+#[test]
+fn a_real_server_takes_the_right_password_by_plain_alone() {
+    each_way("PLAIN", "plain");
+}
+
+#[test]
+fn the_digest_is_preferred_and_goes_in_clear() {
+    in_world(|world| {
+        let server = server(world, "PLAIN LOGIN CRAM-MD5", &Offer::Always);
+        let outcome = deliver(world, &format!("192.0.2.10|{USER}|{PASSWORD}"), "!192.0.2.10:\n");
+        assert_came_by(&server, &outcome, "CRAM-MD5");
+    });
+}
+
+#[test]
+fn a_password_goes_in_clear_where_the_administrator_says() {
+    in_world(|world| {
+        let server = server(world, "PLAIN", &Offer::Always);
+        let route = format!("192.0.2.10|{USER}|{PASSWORD}");
+        let refused = deliver(world, &route, "!192.0.2.10:\n");
+        let reports = String::from_utf8(refused.stdout.clone()).unwrap();
+        let line = "\nno supported AUTH method found, continuing without authentication.\nRemote host said: 554 5.7.1";
+        assert!(reports.starts_with('h') && reports.contains(line), "{reports}");
+        assert!(server.messages().is_empty());
+        world.control("authplaintext", "1\n");
+        assert_came_by(&server, &deliver(world, &route, "!192.0.2.10:\n"), "PLAIN");
+    });
+}
