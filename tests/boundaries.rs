@@ -210,7 +210,9 @@ fn printing(sources: &[Source]) -> Vec<String> {
 
 #[test]
 fn nothing_prints() {
-    assert_eq!(printing(&sources(&["src", "sandbox/src"])), [""; 0]);
+    // The check tool, which people run, says so when it cannot write what it found.
+    let allowed = ["src/bin/qmail-remote-check/main.rs: stderr()"];
+    assert_eq!(printing(&sources(&["src", "sandbox/src"])), allowed);
 }
 
 #[test]
