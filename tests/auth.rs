@@ -1,6 +1,11 @@
 //! AUTH with real servers: Postfix with Cyrus SASL, all three mechanisms, right and wrong passwords, in clear and under
 //! TLS.
-#![expect(clippy::unwrap_used, reason = "test support: a failed step must stop the test with its cause")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "test support: a failed step must stop the test with its cause"
+)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod held;
@@ -8,10 +13,7 @@ mod held;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use std::path::Path;
-
 use held::{PROGRAM, addressed};
-use nix::mount::{MsFlags, mount};
 use world::programs::{command, run_with_input};
 use world::{Delivery, Identity, Mailbox, Outcome, Postfix, World, certificates, in_world};
 
@@ -39,15 +41,9 @@ fn server_for(world: &World, mechanisms: &str, offer: &Offer, user: &str, passwo
     add.args(["-p", "-c", "-u", realm, "-f"]).arg(&users).arg(name);
     run_with_input(&mut add, password.as_bytes());
     fs::set_permissions(&users, fs::Permissions::from_mode(0o644)).unwrap();
-    // Debian's Postfix looks there alone.
-    let place = Path::new("/etc/postfix/sasl");
-    mount(Some(&directory), place, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
-    world.file(
-        "smtpd.conf",
-        format!(
-            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: {mechanisms}\n",
-            users.display()
-        ),
+    let configuration = format!(
+        "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: {mechanisms}\n",
+        users.display()
     );
     let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
     let files = certificate.write(&directory, "mx1").unwrap();
@@ -55,9 +51,7 @@ fn server_for(world: &World, mechanisms: &str, offer: &Offer, user: &str, passwo
     world.postfix(
         Postfix::on("192.0.2.10")
             .tls(files.certificate, files.key)
-            .setting("smtpd_sasl_auth_enable", "yes")
-            .setting("smtpd_sasl_type", "cyrus")
-            .setting("smtpd_sasl_path", "smtpd")
+            .sasl(&configuration)
             .setting("smtpd_sasl_security_options", "noanonymous")
             .setting("smtpd_sasl_authenticated_header", "yes")
             .setting("smtpd_tls_auth_only", inside)

@@ -21,6 +21,7 @@ const CERTIFICATE: &str = "there is no certificate";
 const DOMAIN: &str = "the sender's domain is not a domain";
 const NO_FINGERPRINT: &str = "there is no fingerprint: write %host:=DIGITS";
 const NOT_HEXADECIMAL: &str = "the fingerprint is not hexadecimal";
+const CREDENTIALS: &str = "user or password is longer than 1536 octets or holds a zero octet";
 const NOT_PINNED: &str = "a fingerprint needs a key that starts with %";
 const CIPHERS: &str = "the ciphers are not text";
 const DEPTH: &str = "the verify depth is not a number";
@@ -39,6 +40,7 @@ const ROWS: &[(&str, &[u8], &str)] = &[
     ("qmtproutes", b"example.test:192.0.2.10|||relay", LOCAL),
     ("authsenders", b"alice@sender.test:;s0", PORT),
     ("authsenders", b"@sender.test:[relay.test]|user|password", RELAY),
+    ("authsenders", b"@sender.test:relay.test|user|pass\0word", CREDENTIALS),
     ("domainips", b"sender.test:192.0.2.98,192.0.2.99", FAMILIES),
     ("domainips", b"*:2001:db8::1,192.0.2.99,192.0.2.98", FAMILIES),
     ("domainips", b"*:|helo name", HELO),

@@ -13,12 +13,12 @@ fn the_examples_of_the_manual_page() {
         let senders = "@example.com:relay.example.com|user|passwd-secret\n\
                        info@example.com:relay.example.com;26|infouser|infopasswd-secret\n\
                        :mailrelay.example.com|e=mc2|testpass-secret\n";
-        let row = |sender, line: &str, columns| ("example.test", sender, refused(line), columns);
+        let row = |sender, server, columns| ("example.test", sender, at(server).without_auth(), columns);
         let rows = [
-            row("a@example.com", "authsenders:1", "route authsenders:1; credentials given"),
-            row("info@example.com", "authsenders:2", "route,port authsenders:2; credentials given"),
-            row("a@sub.example.com", "authsenders:3", "route authsenders:3; credentials given"),
-            row("", "authsenders:3", "route authsenders:3; credentials given"),
+            row("a@example.com", "192.0.2.11:25", "route authsenders:1; credentials given"),
+            row("info@example.com", "192.0.2.11:26", "route,port authsenders:2; credentials given"),
+            row("a@sub.example.com", "192.0.2.12:25", "route authsenders:3; credentials given"),
+            row("", "192.0.2.12:25", "route authsenders:3; credentials given"),
         ];
         check(world, &mut network, &[("authsenders", senders)], &rows);
         // Without the authentication information.
@@ -76,7 +76,7 @@ fn senders_come_before_all_routes() {
             (
                 "example.test",
                 "a@auth.test",
-                refused("authsenders:4"),
+                at("192.0.2.10:25").without_auth(),
                 "route authsenders:4; credentials given",
             ),
         ];
@@ -101,7 +101,7 @@ fn the_forms_of_a_line() {
             ("192.0.2.11|||192.0.2.90", at("192.0.2.11:25"), "route authsenders:1"),
             (
                 "192.0.2.11|user|secret|192.0.2.90",
-                refused("authsenders:1"),
+                at("192.0.2.11:25").without_auth(),
                 "route authsenders:1; credentials given",
             ),
             ("192.0.2.11;6209", refused("authsenders:1"), "route,port authsenders:1"),

@@ -24,6 +24,8 @@ pub(crate) struct Arrival {
     pub(crate) hello: &'static str,
     /// How the success report calls the TLS that it comes through; none: in clear.
     pub(crate) tls: Option<&'static str>,
+    /// There are user and password, and the server offers no way to use them: the report says so.
+    pub(crate) unauthenticated: bool,
 }
 
 /// The name in the control file `me`.
@@ -31,7 +33,8 @@ pub(crate) const ME: &str = "me.example.test";
 
 /// The message arrives at `server` through TLS, from any address, in the name of `me`.
 pub(crate) fn at(server: &str) -> Outcome {
-    Outcome::Arrives(Arrival { server: server.to_owned(), source: None, hello: ME, tls: Some("TLS") })
+    let (server, tls) = (server.to_owned(), Some("TLS"));
+    Outcome::Arrives(Arrival { server, source: None, hello: ME, tls, unauthenticated: false })
 }
 
 /// This version does not do what the line `FILE:LINE` asks for.
@@ -73,6 +76,11 @@ impl Outcome {
     /// So, and the report says this of TLS.
     pub(crate) fn by(self, tls: &'static str) -> Outcome {
         self.but(|arrival| arrival.tls = Some(tls))
+    }
+
+    /// So, and user and password are of no use.
+    pub(crate) fn without_auth(self) -> Outcome {
+        self.but(|arrival| arrival.unauthenticated = true)
     }
 
     fn but(mut self, change: impl FnOnce(&mut Arrival)) -> Outcome {

@@ -3,7 +3,7 @@
 use world::{Needs, World, in_world};
 
 use crate::network::Network;
-use crate::outcome::{Outcome, at, malformed, refused};
+use crate::outcome::{Outcome, at, malformed};
 use crate::row::{SENDER, check};
 
 const NOT_FOUND_NOW: &str = "ZSorry, I couldn't find any host by that name. (#4.1.2)\n";
@@ -134,16 +134,16 @@ fn user_password_and_local_address() {
             ("192.0.2.13|user||192.0.2.90", local(), WITH_LOCAL),
             ("192.0.2.13||", at("192.0.2.13:25"), ROUTE),
             // With both.
-            ("192.0.2.13|user|secret", refused("smtproutes:1"), GIVEN),
-            ("192.0.2.13|user|secret|", refused("smtproutes:1"), GIVEN),
+            ("192.0.2.13|user|secret", at("192.0.2.13:25").without_auth(), GIVEN),
+            ("192.0.2.13|user|secret|", at("192.0.2.13:25").without_auth(), GIVEN),
             (
                 "192.0.2.13|user|secret|192.0.2.90",
-                refused("smtproutes:1"),
+                local().without_auth(),
                 "route,from smtproutes:1; credentials given",
             ),
-            ("192.0.2.13|user|secret|bar", refused("smtproutes:1"), GIVEN),
-            ("192.0.2.13|user|192.0.2.90", refused("smtproutes:1"), GIVEN),
-            ("|user|secret", refused("smtproutes:1"), GIVEN),
+            ("192.0.2.13|user|secret|bar", at("192.0.2.13:25").without_auth(), GIVEN),
+            ("192.0.2.13|user|192.0.2.90", at("192.0.2.13:25").without_auth(), GIVEN),
+            ("|user|secret", at("192.0.2.10:25").without_auth(), GIVEN),
         ];
         forms(world, &mut network, &rows);
         let bad = malformed("smtproutes:1", "the local address is not an address");

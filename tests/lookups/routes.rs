@@ -29,7 +29,7 @@ fn the_examples_of_the_manual_page() {
             world,
             &mut network,
             &[("smtproutes", routes)],
-            &[("example.test", SENDER, refused("smtproutes:1"), given)],
+            &[("example.test", SENDER, at("192.0.2.15:587").without_auth(), given)],
         );
         let row = at("192.0.2.16:25").from("192.0.2.90");
         check(

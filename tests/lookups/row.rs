@@ -90,7 +90,12 @@ pub(crate) fn check_row(
                 None => "accepted message".to_owned(),
             };
             let server: SocketAddr = arrival.server.parse().expect("address and port");
-            let success = format!("K{} {how}.\nRemote host said: {}", server.ip(), servers.reply());
+            let auth = match arrival.unauthenticated {
+                true => "no supported AUTH method found, continuing without authentication.\n",
+                false => "",
+            };
+            let said = format!("{auth}Remote host said: {}", servers.reply());
+            let success = format!("K{} {how}.\n{said}", server.ip());
             let reports = left.reports();
             assert!(reports.len() == 2 && reports[0] == b"r", "{left:?}");
             assert!(reports[1].starts_with(success.as_bytes()), "{left:?}");

@@ -49,6 +49,7 @@ pub struct Postfix {
     hostname: String,
     domains: Vec<String>,
     settings: Vec<(String, String)>,
+    sasl: Option<String>,
 }
 
 impl Postfix {
@@ -62,6 +63,7 @@ impl Postfix {
             hostname: "mx1.example.test".to_owned(),
             domains: vec!["example.test".to_owned()],
             settings: Vec::new(),
+            sasl: None,
         }
     }
 
@@ -113,6 +115,15 @@ impl Postfix {
     pub fn setting(mut self, name: &str, value: &str) -> Postfix {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Offers AUTH by Cyrus SASL, with these lines for its own configuration.
+    #[must_use]
+    pub fn sasl(mut self, configuration: &str) -> Postfix {
+        self.sasl = Some(configuration.to_owned());
+        self.setting("smtpd_sasl_auth_enable", "yes")
+            .setting("smtpd_sasl_type", "cyrus")
+            .setting("smtpd_sasl_path", "smtpd")
     }
 
     fn main_cf(&self, home: &Path) -> String {
@@ -194,6 +205,11 @@ impl World {
         write_old(&etc.join("main.cf"), &postfix.main_cf(&home));
         write_old(&etc.join("master.cf"), &postfix.master_cf());
         write_old(&etc.join("recipients"), RECIPIENTS);
+        if let Some(configuration) = &postfix.sasl {
+            // Where Debian's Postfix looks, below the directory of main.cf.
+            make_directory(etc.join("sasl"), 0o755);
+            write_old(&etc.join("sasl/smtpd.conf"), configuration);
+        }
         let mut master = Command::new(daemon_directory().join("master"));
         master.arg("-d").arg("-c").arg(&etc);
         let daemon =
