@@ -38,6 +38,8 @@ pub struct Plan {
     /// How many octets of message descriptor 0 holds, if it is a regular file. A message that ends before is
     /// not sent to its end.
     pub message_octets: Option<u64>,
+    /// Where in that file the message begins.
+    pub message_offset: u64,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// Whom to ask for names.

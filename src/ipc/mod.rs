@@ -94,7 +94,8 @@ pub enum Claim {
     TlsEstablished(Proof),
     /// TLS could not be had.
     TlsFailed(TlsFailure),
-    /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
+    /// The end-of-data mark, or the last octet of a chunk, is about to be sent: from here on the message may have been
+    /// delivered. With a pipelined chunk that is before MAIL is answered.
     EndOfData,
     /// The message could not be sent to its end; the transaction was not completed.
     MessageFault(MessageFault),
@@ -137,6 +138,8 @@ pub enum Step {
     Rcpt,
     /// DATA.
     Data,
+    /// BDAT, which the server refuses as a command: the message is not there, and the transaction begins anew.
+    Chunk,
     /// The end of the message.
     EndOfData,
 }

@@ -208,7 +208,7 @@ impl Transcript {
     /// The one report when the child failed us.
     pub fn broken(self, how: Broken) -> Reports {
         match (self.stage, &self.server) {
-            (Stage::Sent, Some(server)) => {
+            (stage, Some(server)) if stage.message_may_be_there() => {
                 MessageReport::Temporary(connection_died(server.address, true)).into()
             }
             _ => child_failed(how).into(),
@@ -277,7 +277,7 @@ impl Transcript {
                 self.walk_on(text, false)?;
             }
             Claim::NotSmtp | Claim::Lost => self.lost()?,
-            Claim::EndOfData => self.stage = Stage::Sent,
+            Claim::EndOfData => self.end_of_data()?,
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
         Ok(())
@@ -351,6 +351,8 @@ impl Transcript {
     }
 }
 
+#[cfg(test)]
+mod chunk_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::control::routes::Origin;
 use super::control::smtproutes::Protocol;
 use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError, timeouts};
+use super::message::FilePart;
 use super::refusal::Refusal;
 use super::selection::{Selection, select};
 use super::{interfaces, resolvers, trust_store};
@@ -22,10 +23,10 @@ use crate::startup::Environment;
 /// The port that means QMTPS, whatever leads to it.
 const QMTPS: u16 = 6209;
 
-/// Reads the control files and decides. `message_octets` is the length of a regular file.
+/// Reads the control files and decides. `message` is the part of a regular file.
 pub fn plan(
     invocation: Invocation,
-    message_octets: Option<u64>,
+    message: Option<FilePart>,
     environment: &Environment,
 ) -> Result<Plan, Refusal> {
     let control = ControlDirectory::open()?;
@@ -58,7 +59,8 @@ pub fn plan(
         helo,
         sender: invocation.sender,
         recipients: invocation.recipients,
-        message_octets,
+        message_octets: message.map(|part| part.octets),
+        message_offset: message.map_or(0, |part| part.offset),
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
     })

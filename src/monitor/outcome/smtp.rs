@@ -38,13 +38,23 @@ impl Transcript {
             }
             // Nobody was to be told the sender before TLS was what the policy wants.
             Step::Mail if !self.allows(self.tls) => return Err(Broken::Lied),
-            Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
+            Step::Mail if reply.class() == ReplyClass::Completed => {
+                self.stage = match self.stage.message_may_be_there() {
+                    true => Stage::AllSentRecipients,
+                    false => Stage::Recipients,
+                };
+            }
             Step::Mail => {
                 self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
             }
             Step::Rcpt => self.recipient(address, reply),
             Step::Data if code == 354 => self.stage = Stage::Body,
             Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
+            Step::Chunk if (500..=504).contains(&code) => {
+                self.recipients.clear();
+                self.stage = Stage::Session;
+            }
+            Step::Chunk => return Err(Broken::Lied),
             Step::EndOfData if reply.class() == ReplyClass::Completed => {
                 let how = tls_texts::accepted(self.tls);
                 self.over(MessageReport::Success(said(format!("{address} {how}."))));
@@ -67,13 +77,26 @@ impl Transcript {
             return;
         }
         if self.recipients.contains(&RecipientReport::Accepted) {
-            self.stage = Stage::Data;
+            self.stage = match self.stage.message_may_be_there() {
+                true => Stage::Sent,
+                false => Stage::Data,
+            };
             return;
         }
         let text = Text::new(format!("Giving up on {address}.")).remote_host_said(reply);
         let all_rejected =
             self.recipients.iter().all(|report| matches!(report, RecipientReport::Rejected(_)));
         self.over(if all_rejected { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
+    }
+
+    /// The message may be with the server from now on: after the envelope, or with it.
+    pub(super) fn end_of_data(&mut self) -> Result<(), Broken> {
+        // Nobody was to be told anything before TLS was what the policy wants.
+        if !self.allows(self.tls) {
+            return Err(Broken::Lied);
+        }
+        self.stage = if self.stage == Stage::Session { Stage::AllSent } else { Stage::Sent };
+        Ok(())
     }
 
     pub(super) fn lost(&mut self) -> Result<(), Broken> {
@@ -83,7 +106,9 @@ impl Transcript {
             Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
                 self.walk_on(connection_died(address, false), false)?;
             }
-            Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
+            Stage::AllSent | Stage::AllSentRecipients | Stage::Sent => {
+                self.over(MessageReport::Temporary(connection_died(address, true)));
+            }
             Stage::Recipients | Stage::Data | Stage::Body => {
                 self.over(MessageReport::Temporary(connection_died(address, false)));
             }

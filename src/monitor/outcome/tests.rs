@@ -27,6 +27,7 @@ pub(super) fn plan(recipients: usize) -> Plan {
         sender: Path::reverse(b"").unwrap(),
         recipients: vec![recipient; recipients],
         message_octets: None,
+        message_offset: 0,
         timeouts: Timeouts { connect: second, remote: second, dns: second },
         resolvers: Resolvers { addresses: Vec::new(), trust_ad: false },
     }
@@ -88,7 +89,8 @@ fn a_message_is_accepted_only_at_the_end_of_the_whole_way() {
     ]);
     let accepted = "r|K192.0.2.1 accepted message./Remote host said: 250 queued/|";
     assert_eq!(reports(1, &way), accepted);
-    for missing in 0..way.len() {
+    // Without the answer to DATA it is the way of a chunk: `chunk_tests`.
+    for missing in (0..way.len()).filter(|&step| way[step] != replied(Step::Data, "354 go")) {
         let mut shortcut = way.clone();
         shortcut.remove(missing);
         let printed = reports(1, &shortcut);

@@ -2,6 +2,11 @@
 
 mod body;
 mod dialogue;
+mod extensions;
+mod facts;
+mod flight;
 mod replies;
+mod source;
+mod transaction;
 pub(super) mod walk;
 mod wire;
