@@ -17,6 +17,7 @@
 pub mod args;
 pub mod envelope;
 pub mod host;
+pub mod idn;
 pub mod ipc;
 pub mod monitor;
 pub mod network;

@@ -160,6 +160,11 @@ pub struct Resolvers {
 pub const DNS_PORT: u16 = 53;
 
 impl Plan {
+    /// Whether an address can be sent with SMTPUTF8 only.
+    pub fn needs_smtputf8(&self) -> bool {
+        self.sender.needs_smtputf8() || self.recipients.iter().any(Path::needs_smtputf8)
+    }
+
     /// The TCP ports that the child has reason to connect to: the server's, and the DNS's for answers
     /// that do not fit a datagram.
     pub fn connect_ports(&self) -> Vec<u16> {

@@ -92,6 +92,8 @@ pub enum Claim {
     TlsaUnknown(HostName),
     /// The TLS handshake succeeded and proved this much; everything before it is forgotten.
     TlsEstablished(Proof),
+    /// An address needs SMTPUTF8, and the server does not offer it.
+    NoSmtpUtf8,
     /// TLS could not be had.
     TlsFailed(TlsFailure),
     /// The end-of-data mark, or the last octet of a chunk, is about to be sent: from here on the message may have been

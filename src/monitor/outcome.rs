@@ -14,7 +14,10 @@ use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
-use texts::{RESOURCES, cannot_bind, child_failed, connection_died, message_fault, not_found, tlsa_unknown};
+use texts::{
+    RESOURCES, cannot_bind, child_failed, connection_died, message_fault, no_smtputf8, not_found,
+    tlsa_unknown,
+};
 
 mod smtp;
 pub mod texts;
@@ -72,6 +75,7 @@ pub struct Transcript {
     /// What a control file calls the server.
     relay: Option<String>,
     recipients_wanted: usize,
+    needs_smtputf8: bool,
     local: LocalAddresses,
     /// What TLS needs as far as the destination decides it.
     policy: TlsPolicy,
@@ -112,6 +116,7 @@ impl Transcript {
             host: printable(host),
             relay,
             recipients_wanted: plan.recipients.len(),
+            needs_smtputf8: plan.needs_smtputf8(),
             local: plan.local,
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
@@ -277,6 +282,11 @@ impl Transcript {
                 self.walk_on(text, false)?;
             }
             Claim::NotSmtp | Claim::Lost => self.lost()?,
+            Claim::NoSmtpUtf8 if !self.needs_smtputf8 => return Err(Broken::Lied),
+            Claim::NoSmtpUtf8 => {
+                let report = no_smtputf8(self.address()?);
+                self.over(report);
+            }
             Claim::EndOfData => self.end_of_data()?,
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }

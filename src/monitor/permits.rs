@@ -95,6 +95,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::Replied(Step::Ehlo, _)), Hello),
     permit!(Message::Claim(Claim::Replied(Step::Helo, _)), HelloAgain),
     permit!(Message::Claim(Claim::TlsEstablished(_) | Claim::TlsFailed(_)), Greeting | Session),
+    permit!(Message::Claim(Claim::NoSmtpUtf8), Session),
     permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | AllSent),
     permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients | AllSentRecipients),
     permit!(Message::Claim(Claim::Replied(Step::Data, _)), Data),

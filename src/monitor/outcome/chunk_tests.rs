@@ -1,4 +1,5 @@
 //! BDAT: the message may be there before the envelope is answered, and a success is still only at the end of the way.
+#![forbid(unsafe_code)]
 
 use super::tests::{claim, plan, replied, reports_of, session};
 use super::*;

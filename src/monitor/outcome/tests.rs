@@ -326,6 +326,21 @@ fn more_recipients_than_were_handed_out_are_a_lie() {
 }
 
 #[test]
+fn an_address_without_smtputf8_is_refused_where_one_needs_it() {
+    let refused = [&session()[..], &[claim(Claim::NoSmtpUtf8)]].concat();
+    let recipient = Path::forward("b\u{f6}b@example.test".as_bytes()).unwrap();
+    let international = Plan { recipients: vec![recipient], ..plan(1) };
+    assert_eq!(
+        reports_of(&international, &refused),
+        "DConnected to 192.0.2.1 but it does not offer SMTPUTF8, which an address of this message needs. (#5.6.7)/|"
+    );
+    let lied = "ZThe network process broke its protocol and was stopped. (#4.3.0)/|";
+    assert_eq!(reports(1, &refused), lied);
+    let late = [&session()[..], &[replied(Step::Mail, "250 ok"), claim(Claim::NoSmtpUtf8)]].concat();
+    assert_eq!(reports_of(&international, &late), lied);
+}
+
+#[test]
 fn a_relay_is_called_as_its_control_file_writes_it() {
     let mut plan = plan(1);
     let as_written = b"[192.0.2.1]".to_vec();

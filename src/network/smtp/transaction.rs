@@ -48,6 +48,10 @@ impl Dialogue<'_> {
         if !self.peer.allows(self.tls) {
             return Ok(self.quit(Next::Exchanger));
         }
+        if self.plan.needs_smtputf8() && !self.extensions.offer(b"SMTPUTF8") {
+            self.monitor.claim(Claim::NoSmtpUtf8);
+            return Ok(self.quit(Next::Verdict));
+        }
         let facts = self.facts();
         let mail = self.mail(facts);
         let way = self.way(facts);
@@ -85,6 +89,12 @@ impl Dialogue<'_> {
         }
         if facts.is_none_or(|facts| facts.is_eight_bit) && self.extensions.offer(b"8BITMIME") {
             mail.extend_from_slice(b" BODY=8BITMIME");
+        }
+        // A header in other letters goes without it, too, as it ever did.
+        let is_international =
+            facts.is_some_and(|facts| facts.is_header_eight_bit) || self.plan.needs_smtputf8();
+        if is_international && self.extensions.offer(b"SMTPUTF8") {
+            mail.extend_from_slice(b" SMTPUTF8");
         }
         mail.extend_from_slice(b"\r\n");
         mail
