@@ -31,10 +31,8 @@ pub struct Invocation {
 pub enum BadArguments {
     /// Fewer than three.
     TooFew,
-    /// Not a name that could be in the DNS, nor an address.
+    /// Not a name that could be in the DNS, in whatever letters, nor an address.
     Host(Vec<u8>),
-    /// A name in other letters than ASCII's: it needs a conversion that this version does not make.
-    HostNotAscii,
     /// The sender.
     Sender(BadAddress),
     /// One of the recipients.
@@ -60,16 +58,9 @@ impl Invocation {
             sender,
             sender_argument,
             recipients: recipients.map_err(BadArguments::Recipient)?,
-            host: Host::parse(&host).map_err(|_| bad_host(&host))?,
+            host: Host::parse(&host).map_err(|_| BadArguments::Host(host.clone()))?,
             host_argument: host,
         })
-    }
-}
-
-fn bad_host(host: &[u8]) -> BadArguments {
-    match std::str::from_utf8(host) {
-        Ok(text) if !text.is_ascii() && !text.contains(char::is_control) => BadArguments::HostNotAscii,
-        _ => BadArguments::Host(host.to_vec()),
     }
 }
 
@@ -101,7 +92,13 @@ mod tests {
     fn each_argument_is_checked() {
         let good = "a@b.test";
         assert_eq!(parse(&["a b", good, good]), Err(BadArguments::Host(b"a b".to_vec())));
-        assert_eq!(parse(&["b\u{fc}cher.test", good, good]), Err(BadArguments::HostNotAscii));
+        let host = parse(&["b\u{fc}cher.test", good, good]).unwrap().host;
+        assert_eq!(host, Host::parse(b"xn--bcher-kva.test").unwrap());
+        let unconvertible = "b\u{fc}cher\u{202e}.test";
+        assert_eq!(
+            parse(&[unconvertible, good, good]),
+            Err(BadArguments::Host(unconvertible.as_bytes().to_vec()))
+        );
         assert_eq!(parse(&["b.test", "a\n@b.test", good]), Err(BadArguments::Sender(BadAddress::Unsafe)));
         assert_eq!(parse(&["b.test", good, good, ""]), Err(BadArguments::Recipient(BadAddress::Empty)));
     }

@@ -4,10 +4,16 @@
 //! second command, does not become a [`Path`].
 #![forbid(unsafe_code)]
 
+use crate::idn;
+
 /// The content of a reverse-path or forward-path (RFC 5321 section 4.1.2): no control character, no
-/// space or angle bracket outside a quoted string. Empty only for the null sender.
+/// space or angle bracket outside a quoted string. Empty only for the null sender. The domain is ASCII, the local part
+/// UTF-8 (RFC 6531 section 3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path(Vec<u8>);
+pub struct Path {
+    octets: Vec<u8>,
+    needs_smtputf8: bool,
+}
 
 /// Why an argument is not an address that SMTP can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +24,10 @@ pub enum BadAddress {
     TooLong,
     /// A control character, or in the domain a space, bracket or other character that ends a path.
     Unsafe,
-    /// Octets above 127: they need an extension that this version does not speak.
-    NotAscii,
+    /// Octets above 127 that are not UTF-8.
+    NotUtf8,
+    /// A domain in other letters than ASCII's that has no form in the DNS.
+    BadDomain,
 }
 
 impl Path {
@@ -28,7 +36,11 @@ impl Path {
 
     /// The sender argument; empty for bounces.
     pub fn reverse(argument: &[u8]) -> Result<Path, BadAddress> {
-        if argument.is_empty() { Ok(Path(Vec::new())) } else { Path::checked(argument) }
+        if argument.is_empty() {
+            Ok(Path { octets: Vec::new(), needs_smtputf8: false })
+        } else {
+            Path::checked(argument)
+        }
     }
 
     /// A recipient argument.
@@ -38,25 +50,33 @@ impl Path {
 
     /// The octets to send between the angle brackets.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.octets
+    }
+
+    /// Whether only SMTPUTF8 can carry it: the local part is not ASCII. A domain always is, as A-labels.
+    pub fn needs_smtputf8(&self) -> bool {
+        self.needs_smtputf8
     }
 
     /// Whether this is the sender of a bounce.
     pub fn is_null(&self) -> bool {
-        self.0.is_empty()
+        self.octets.is_empty()
     }
 
     fn checked(argument: &[u8]) -> Result<Path, BadAddress> {
-        if argument.iter().any(u8::is_ascii_control) {
-            return Err(BadAddress::Unsafe);
-        }
-        if !argument.is_ascii() {
-            return Err(BadAddress::NotAscii);
+        // C0, DEL and C1, which is two octets in UTF-8.
+        let is_unsafe = |text: &str| text.contains(char::is_control);
+        match std::str::from_utf8(argument) {
+            Ok(text) if is_unsafe(text) => return Err(BadAddress::Unsafe),
+            Ok(_) => {}
+            Err(_) if argument.iter().any(u8::is_ascii_control) => return Err(BadAddress::Unsafe),
+            Err(_) => return Err(BadAddress::NotUtf8),
         }
         let mut path = Vec::with_capacity(argument.len());
         match argument.iter().rposition(|&octet| octet == b'@') {
             Some(at) => {
                 let (local, domain) = argument.split_at(at);
+                let domain = in_ascii(domain).ok_or(BadAddress::BadDomain)?;
                 if domain.iter().any(|octet| b" <>\"\\(),;".contains(octet)) {
                     return Err(BadAddress::Unsafe);
                 }
@@ -65,17 +85,28 @@ impl Path {
                 } else {
                     quote(local, &mut path);
                 }
-                path.extend_from_slice(domain);
+                path.extend_from_slice(&domain);
             }
             // Sent as it is, unless it needs quotes to stay within the path.
             None if argument.iter().any(|octet| b" <>\"\\".contains(octet)) => quote(argument, &mut path),
             None => path.extend_from_slice(argument),
         }
-        if path.len() > Path::MAX { Err(BadAddress::TooLong) } else { Ok(Path(path)) }
+        let needs_smtputf8 = !path.is_ascii();
+        if path.len() > Path::MAX {
+            Err(BadAddress::TooLong)
+        } else {
+            Ok(Path { octets: path, needs_smtputf8 })
+        }
     }
 }
 
-/// Dot-string of RFC 5321 section 4.1.2: atoms separated by single dots.
+/// `@` and the domain.
+fn in_ascii(domain: &[u8]) -> Option<Vec<u8>> {
+    let name = domain.strip_prefix(b"@")?;
+    Some([b"@", idn::to_ascii(name)?.as_ref()].concat())
+}
+
+/// Dot-string of RFC 5321 section 4.1.2, RFC 6531 section 3.3: atoms separated by single dots.
 fn is_dot_string(local: &[u8]) -> bool {
     local
         .split(|&octet| octet == b'.')
@@ -83,7 +114,7 @@ fn is_dot_string(local: &[u8]) -> bool {
 }
 
 fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+    octet.is_ascii_alphanumeric() || !octet.is_ascii() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
 }
 
 fn quote(local: &[u8], path: &mut Vec<u8>) {
@@ -102,7 +133,7 @@ mod tests {
     use super::*;
 
     fn forward(argument: &str) -> Result<String, BadAddress> {
-        Path::forward(argument.as_bytes()).map(|path| String::from_utf8(path.0).unwrap())
+        Path::forward(argument.as_bytes()).map(|path| String::from_utf8(path.octets).unwrap())
     }
 
     #[test]
@@ -140,6 +171,33 @@ mod tests {
         ] {
             assert_eq!(forward(bad), Err(BadAddress::Unsafe), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_local_part_in_other_letters_needs_smtputf8_and_a_domain_does_not() {
+        for (argument, path, needs_smtputf8) in [
+            ("bob@b\u{fc}cher.test", "bob@xn--bcher-kva.test", false),
+            ("bob@B\u{dc}CHER.Test", "bob@xn--bcher-kva.test", false),
+            ("bob@Example.Test", "bob@Example.Test", false),
+            ("b\u{f6}b@b\u{fc}cher.test", "b\u{f6}b@xn--bcher-kva.test", true),
+            ("b\u{f6}b@example.test", "b\u{f6}b@example.test", true),
+            ("b\u{f6} b@example.test", "\"b\u{f6} b\"@example.test", true),
+            ("\u{7528}\u{6237}", "\u{7528}\u{6237}", true),
+        ] {
+            assert_eq!(forward(argument).as_deref(), Ok(path), "{argument}");
+            assert_eq!(
+                Path::forward(argument.as_bytes()).unwrap().needs_smtputf8(),
+                needs_smtputf8,
+                "{argument}"
+            );
+        }
+        assert_eq!(Path::forward(b"b\xf6b@example.test"), Err(BadAddress::NotUtf8));
+        assert_eq!(Path::forward(b"bob@b\xfccher.test"), Err(BadAddress::NotUtf8));
+        assert_eq!(Path::forward(b"b\xf6b\n@example.test"), Err(BadAddress::Unsafe));
+        assert_eq!(forward("b\u{85}b@example.test"), Err(BadAddress::Unsafe), "a C1 control");
+        assert_eq!(forward("bob@b\u{fc}cher\u{9b}.test"), Err(BadAddress::Unsafe));
+        assert_eq!(forward("bob@b\u{fc}cher\u{202e}.test"), Err(BadAddress::BadDomain));
+        assert_eq!(forward("bob@b\u{fc}cher.test\u{ff1e}"), Err(BadAddress::Unsafe), "maps to a bracket");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::idn;
+
 /// A domain name that can be a host's: letters, digits, hyphens and underscores in labels of 1 to 63
 /// octets, at most 253 octets, lower case, without the final dot (RFC 1123 section 2.1; underscores are
 /// in use).
@@ -31,6 +33,11 @@ impl HostName {
             return Err(NotAHostName);
         }
         String::from_utf8(text.to_ascii_lowercase()).map(HostName).map_err(|_| NotAHostName)
+    }
+
+    /// The same for a name as people write it, in any letters: it becomes A-labels.
+    pub fn written(text: &[u8]) -> Result<HostName, NotAHostName> {
+        HostName::parse(&idn::to_ascii(text).ok_or(NotAHostName)?)
     }
 
     /// The name, in lower case and without a final dot.
@@ -104,13 +111,13 @@ pub enum Host {
 }
 
 impl Host {
-    /// Reads `[192.0.2.1]`, `[2001:db8::1]`, `[IPv6:2001:db8::1]`, a bare IPv4 address, or a host name.
+    /// Reads `[192.0.2.1]`, `[2001:db8::1]`, `[IPv6:2001:db8::1]`, a bare IPv4 address, or a host name in any letters.
     pub fn parse(text: &[u8]) -> Result<Host, NotAHostName> {
         match bracketed(text) {
             Some(inside) => literal(inside).map(Host::Address),
             None => match parse_as::<Ipv4Addr>(text) {
                 Some(address) => Ok(Host::Address(IpAddr::V4(address))),
-                None => HostName::parse(text).map(Host::Name),
+                None => HostName::written(text).map(Host::Name),
             },
         }
     }
@@ -159,6 +166,19 @@ mod tests {
         ] {
             assert_eq!(HostName::parse(bad), Err(NotAHostName), "{}", bad.escape_ascii());
         }
+    }
+
+    #[test]
+    fn other_letters_are_for_people_only() {
+        assert_eq!(HostName::written("B\u{dc}cher.Test".as_bytes()).unwrap().as_str(), "xn--bcher-kva.test");
+        assert_eq!(HostName::parse("b\u{fc}cher.test".as_bytes()), Err(NotAHostName), "not from the network");
+        assert_eq!(
+            HostName::written("b\u{fc}cher\u{ff0f}.test".as_bytes()),
+            Err(NotAHostName),
+            "maps to a slash"
+        );
+        let name = HostName::parse(b"xn--bcher-kva.test").unwrap();
+        assert_eq!(Host::parse("b\u{fc}cher.test".as_bytes()), Ok(Host::Name(name)));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod args;
 pub mod authentication;
 pub mod envelope;
 pub mod host;
+pub mod idn;
 pub mod ipc;
 pub mod monitor;
 pub mod network;

@@ -41,6 +41,8 @@ pub struct Plan {
     /// How many octets of message descriptor 0 holds, if it is a regular file. A message that ends before is
     /// not sent to its end.
     pub message_octets: Option<u64>,
+    /// Where in that file the message begins.
+    pub message_offset: u64,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// Whom to ask for names.
@@ -161,6 +163,11 @@ pub struct Resolvers {
 pub const DNS_PORT: u16 = 53;
 
 impl Plan {
+    /// Whether an address can be sent with SMTPUTF8 only.
+    pub fn needs_smtputf8(&self) -> bool {
+        self.sender.needs_smtputf8() || self.recipients.iter().any(Path::needs_smtputf8)
+    }
+
     /// The TCP ports that the child has reason to connect to: the server's, and the DNS's for answers
     /// that do not fit a datagram.
     pub fn connect_ports(&self) -> Vec<u16> {

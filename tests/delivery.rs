@@ -345,9 +345,7 @@ fn recipients_are_reported_in_the_order_of_the_arguments() {
         let deferred = refusal('s', "defer@example.test", "451 4.7.1", "Come back later");
         let reports = outcome.reports();
         let success = reports.last().expect("a message report");
-        assert!(
-            success.starts_with(b"K192.0.2.10 accepted message.\nRemote host said: 250 2.0.0 Ok: queued as ")
-        );
+        assert!(success.starts_with(b"K192.0.2.10 accepted message.\nRemote host said: 250 2.0.0 Ok: "));
         outcome.assert_reports(&[rejected.as_bytes(), b"r", deferred.as_bytes(), b"r", success]);
         for _ in 0..2 {
             let _ = server.wait_for_message();

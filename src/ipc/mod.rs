@@ -106,11 +106,14 @@ pub enum Claim {
     TlsaUnknown(HostName),
     /// The TLS handshake succeeded and proved this much; everything before it is forgotten.
     TlsEstablished(Proof),
+    /// An address needs SMTPUTF8, and the server does not offer it.
+    NoSmtpUtf8,
     /// TLS could not be had.
     TlsFailed(TlsFailure),
     /// The plan's credentials are not used with this server: no mechanism is left that it offers and they may go by.
     NotAuthenticated,
-    /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
+    /// The end-of-data mark, or the last octet of a chunk, is about to be sent: from here on the message may have been
+    /// delivered. With a pipelined chunk that is before MAIL is answered.
     EndOfData,
     /// The message could not be sent to its end; the transaction was not completed.
     MessageFault(MessageFault),
@@ -159,6 +162,8 @@ pub enum Step {
     Rcpt,
     /// DATA.
     Data,
+    /// BDAT, which the server refuses as a command: the message is not there, and the transaction begins anew.
+    Chunk,
     /// The end of the message.
     EndOfData,
 }

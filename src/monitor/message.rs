@@ -11,9 +11,18 @@ use nix::unistd::{Whence, lseek};
 
 use crate::ipc::MessageFault;
 
+/// A message in a regular file: from the present offset to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePart {
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub octets: u64,
+}
+
 /// Refuses a message that cannot be read or that SMTP cannot carry, as far as that can be told now. Gives
-/// the octets of a regular file from its present offset on; none for anything else.
-pub fn inspect() -> Result<Option<u64>, MessageFault> {
+/// the part of a regular file; none for anything else.
+pub fn inspect() -> Result<Option<FilePart>, MessageFault> {
     use MessageFault::{PartialLastLine, Unreadable};
     let stdin = std::io::stdin();
     let status = fstat(&stdin).map_err(|_| Unreadable)?;
@@ -29,12 +38,13 @@ pub fn inspect() -> Result<Option<u64>, MessageFault> {
             let offset = lseek(&stdin, 0, Whence::SeekCur).map_err(|_| Unreadable)?;
             // An offset beyond the end is no empty message.
             let octets = u64::try_from(status.st_size.saturating_sub(offset)).map_err(|_| Unreadable)?;
+            let part = FilePart { offset: u64::try_from(offset).map_err(|_| Unreadable)?, octets };
             if octets == 0 {
-                return Ok(Some(0));
+                return Ok(Some(part));
             }
             let mut last = [0];
             match pread(&stdin, &mut last, status.st_size.saturating_sub(1)) {
-                Ok(1) if last == *b"\n" => Ok(Some(octets)),
+                Ok(1) if last == *b"\n" => Ok(Some(part)),
                 Ok(1) => Err(PartialLastLine),
                 Ok(_) | Err(_) => Err(Unreadable),
             }

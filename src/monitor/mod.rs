@@ -46,9 +46,9 @@ pub fn deliver(
     entry: NetworkEntry,
 ) -> Result<Reports, Refusal> {
     let invocation = Invocation::parse(arguments)?;
-    let message_octets = message::inspect()?;
+    let message = message::inspect()?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let (plan, secrets) = planning::plan(invocation, message_octets, environment)?;
+    let (plan, secrets) = planning::plan(invocation, message, environment)?;
     let mut transcript = Transcript::new(&host, &plan);
     match carry_out(&plan, sender, secrets, &mut transcript, entry)? {
         Ok(()) => Ok(transcript.conclude()),

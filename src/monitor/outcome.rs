@@ -15,7 +15,10 @@ use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
-use texts::{RESOURCES, cannot_bind, child_failed, connection_died, message_fault, not_found, tlsa_unknown};
+use texts::{
+    RESOURCES, cannot_bind, child_failed, connection_died, message_fault, no_smtputf8, not_found,
+    tlsa_unknown,
+};
 
 mod auth;
 mod smtp;
@@ -80,6 +83,7 @@ pub struct Transcript {
     /// What a control file calls the server.
     relay: Option<String>,
     recipients_wanted: usize,
+    needs_smtputf8: bool,
     local: LocalAddresses,
     /// What TLS needs as far as the destination decides it.
     policy: TlsPolicy,
@@ -124,6 +128,7 @@ impl Transcript {
             host: printable(host),
             relay,
             recipients_wanted: plan.recipients.len(),
+            needs_smtputf8: plan.needs_smtputf8(),
             local: plan.local,
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
@@ -223,7 +228,7 @@ impl Transcript {
     /// The one report when the child failed us.
     pub fn broken(self, how: Broken) -> Reports {
         match (self.stage, &self.server) {
-            (Stage::Sent, Some(server)) => {
+            (stage, Some(server)) if stage.message_may_be_there() => {
                 MessageReport::Temporary(connection_died(server.address, true)).into()
             }
             _ => child_failed(how).into(),
@@ -295,7 +300,12 @@ impl Transcript {
             }
             Claim::NotSmtp | Claim::Lost => self.lost()?,
             Claim::NotAuthenticated => self.not_authenticated()?,
-            Claim::EndOfData => self.stage = Stage::Sent,
+            Claim::NoSmtpUtf8 if !self.needs_smtputf8 => return Err(Broken::Lied),
+            Claim::NoSmtpUtf8 => {
+                let report = no_smtputf8(self.address()?);
+                self.over(report);
+            }
+            Claim::EndOfData => self.end_of_data()?,
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
         Ok(())
@@ -376,6 +386,8 @@ impl Transcript {
 
 #[cfg(test)]
 mod auth_tests;
+#[cfg(test)]
+mod chunk_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

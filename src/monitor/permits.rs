@@ -1,8 +1,9 @@
 //! Which message the network child may send when. Monitor only.
 //!
 //! The child is taken for hostile: nothing is permitted that this table does not name, and what is not
-//! permitted ends the child. A `K` can only come about along connection, greeting, MAIL, RCPT, DATA,
-//! end of data and final reply, because no shorter way is in the table.
+//! permitted ends the child. A `K` can only come about along connection, greeting, EHLO, MAIL, RCPT, then DATA and end
+//! of data, or end of data alone, and final reply, because no shorter way is in the table. Where a chunk goes out with
+//! the envelope the end of data comes first, and the answers find their own stages.
 #![forbid(unsafe_code)]
 
 use crate::authentication::Mechanism;
@@ -35,14 +36,25 @@ pub enum Stage {
     Authenticated,
     /// The sender was accepted; recipients are being answered.
     Recipients,
-    /// All recipients are answered and one was accepted; the answer to DATA is awaited.
+    /// All recipients are answered and one was accepted; the answer to DATA is awaited, or a chunk is being sent.
     Data,
     /// The message is being sent.
     Body,
-    /// The end of data may have been sent; the final reply is awaited.
+    /// Envelope and message may have been sent in one flight; the answer to MAIL is awaited.
+    AllSent,
+    /// The same; the sender was accepted, and recipients are being answered.
+    AllSentRecipients,
+    /// The end of data may have been sent, and a recipient was accepted; the final reply is awaited.
     Sent,
     /// The verdict is known.
     Over,
+}
+
+impl Stage {
+    /// Whether the message may be with the server: then a delivery that fails may have succeeded.
+    pub fn message_may_be_there(self) -> bool {
+        matches!(self, Stage::AllSent | Stage::AllSentRecipients | Stage::Sent)
+    }
 }
 
 /// One row: a kind of message, and the stages in which it may come.
@@ -81,6 +93,8 @@ const PERMITS: &[Permit] = &[
             | Recipients
             | Data
             | Body
+            | AllSent
+            | AllSentRecipients
             | Sent
     ),
     permit!(Message::Claim(Claim::NotFound(_)), Resolving),
@@ -100,11 +114,13 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Request(Request::AuthResponse), Challenged),
     permit!(Message::Claim(Claim::Replied(Step::AuthUser, _)), NamingUser),
     permit!(Message::Claim(Claim::Replied(Step::AuthResponse, _)), Responding),
-    permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | Authenticated),
-    permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients),
+    permit!(Message::Claim(Claim::NoSmtpUtf8), Session | Authenticated),
+    permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | Authenticated | AllSent),
+    permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients | AllSentRecipients),
     permit!(Message::Claim(Claim::Replied(Step::Data, _)), Data),
-    permit!(Message::Claim(Claim::EndOfData | Claim::MessageFault(_)), Body),
-    permit!(Message::Claim(Claim::Replied(Step::EndOfData, _)), Sent),
+    permit!(Message::Claim(Claim::EndOfData), Session | Authenticated | Data | Body),
+    permit!(Message::Claim(Claim::MessageFault(_)), Data | Body),
+    permit!(Message::Claim(Claim::Replied(Step::Chunk | Step::EndOfData, _)), Sent),
     permit!(
         Message::Claim(Claim::Lost | Claim::NotSmtp),
         Greeting
@@ -118,6 +134,8 @@ const PERMITS: &[Permit] = &[
             | Recipients
             | Data
             | Body
+            | AllSent
+            | AllSentRecipients
             | Sent
     ),
 ];

@@ -11,6 +11,7 @@ use super::control::routes::Origin;
 use super::control::smtproutes::Protocol;
 use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError, timeouts};
+use super::message::FilePart;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 use super::selection::{Selection, select};
@@ -27,10 +28,10 @@ const QMTPS: u16 = 6209;
 /// Lets passwords go in clear, when its first line is `1`.
 pub const AUTHPLAINTEXT: &str = "authplaintext";
 
-/// Reads the control files and decides. `message_octets` is the length of a regular file.
+/// Reads the control files and decides. `message` is the part of a regular file.
 pub fn plan(
     invocation: Invocation,
-    message_octets: Option<u64>,
+    message: Option<FilePart>,
     environment: &Environment,
 ) -> Result<(Plan, Secrets), Refusal> {
     let control = ControlDirectory::open()?;
@@ -73,7 +74,8 @@ pub fn plan(
         helo,
         sender: invocation.sender,
         recipients: invocation.recipients,
-        message_octets,
+        message_octets: message.map(|part| part.octets),
+        message_offset: message.map_or(0, |part| part.offset),
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
     };

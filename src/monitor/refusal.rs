@@ -95,9 +95,6 @@ impl Refusal {
             Refusal::Arguments(BadArguments::Host(host)) => {
                 MessageReport::Permanent(no_such_host(&printable(host)))
             }
-            Refusal::Arguments(BadArguments::HostNotAscii) => {
-                temporary("This version cannot look up internationalised host names. (#4.3.0)".into())
-            }
             Refusal::Arguments(BadArguments::Sender(problem)) => bad_address("sender", "#5.1.7", *problem),
             Refusal::Arguments(BadArguments::Recipient(problem)) => {
                 bad_address("recipient", "#5.1.3", *problem)
@@ -142,11 +139,8 @@ fn bad_address(which: &str, code: &str, problem: BadAddress) -> MessageReport {
         BadAddress::Empty => "it is empty",
         BadAddress::TooLong => "it is too long",
         BadAddress::Unsafe => "it has a character that no address may have",
-        // The address is good; this program cannot send it yet.
-        BadAddress::NotAscii => {
-            let text = format!("This version cannot send the {which} address: it needs SMTPUTF8. (#4.3.0)");
-            return MessageReport::Temporary(Text::new(text));
-        }
+        BadAddress::NotUtf8 => "it is not in UTF-8",
+        BadAddress::BadDomain => "its domain is none that the DNS could have",
     };
     MessageReport::Permanent(Text::new(format!(
         "I cannot send the {which} address by SMTP: {problem}. ({code})"
@@ -175,10 +169,6 @@ mod tests {
                 "DSorry, I couldn't find any host named a?b. (#5.1.2)\n\0",
             ),
             (
-                BadArguments::HostNotAscii.into(),
-                "ZThis version cannot look up internationalised host names. (#4.3.0)\n\0",
-            ),
-            (
                 unsafe_sender.into(),
                 "DI cannot send the sender address by SMTP: it has a character that no address may have. (#5.1.7)\n\0",
             ),
@@ -191,8 +181,12 @@ mod tests {
                 "DI cannot send the recipient address by SMTP: it is empty. (#5.1.3)\n\0",
             ),
             (
-                BadArguments::Recipient(BadAddress::NotAscii).into(),
-                "ZThis version cannot send the recipient address: it needs SMTPUTF8. (#4.3.0)\n\0",
+                BadArguments::Recipient(BadAddress::NotUtf8).into(),
+                "DI cannot send the recipient address by SMTP: it is not in UTF-8. (#5.1.3)\n\0",
+            ),
+            (
+                BadArguments::Sender(BadAddress::BadDomain).into(),
+                "DI cannot send the sender address by SMTP: its domain is none that the DNS could have. (#5.1.7)\n\0",
             ),
             (MessageFault::Unreadable.into(), "ZUnable to read message. (#4.3.0)\n\0"),
             (

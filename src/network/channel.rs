@@ -85,12 +85,12 @@ impl Socket {
         Socket { deadline, ..self }
     }
 
-    /// Waits until the socket is ready.
-    pub(super) fn wait(&self, want: Want) -> Result<(), Lost> {
-        let flags = match want {
-            Want::Read => PollFlags::POLLIN,
-            Want::Write => PollFlags::POLLOUT,
-        };
+    /// Waits until the socket is ready for one of these.
+    pub(super) fn wait(&self, wants: &[Want]) -> Result<(), Lost> {
+        let flags = wants.iter().fold(PollFlags::empty(), |flags, want| match want {
+            Want::Read => flags | PollFlags::POLLIN,
+            Want::Write => flags | PollFlags::POLLOUT,
+        });
         while !self.deadline.has_passed() {
             let mut descriptors = [PollFd::new(self.stream.as_fd(), flags)];
             match poll(&mut descriptors, self.deadline.poll_timeout(Instant::now())) {
@@ -137,10 +137,7 @@ pub(super) enum Channel {
 impl Channel {
     /// Reads at least one octet. The end of the stream is a loss: the protocol says QUIT first.
     pub(super) fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Lost> {
-        self.retry(deadline, |channel| match channel {
-            Channel::Plain(stream) => attempt(stream.read(buffer), Want::Read),
-            Channel::Tls(stream) => tls_attempt(stream.ssl_read(buffer)),
-        })
+        self.retry(deadline, |channel| channel.read_once(buffer))
     }
 
     /// Writes everything.
@@ -152,15 +149,50 @@ impl Channel {
         Ok(())
     }
 
+    /// Writes what can be written without waiting.
+    pub(super) fn write_now(&mut self, octets: &[u8]) -> Result<usize, Lost> {
+        self.set_deadline(Deadline::after(AT_ONCE));
+        match self.write_once(octets) {
+            Ok(count) => Ok(count),
+            Err(Hindrance::Must(_)) => Ok(0),
+            Err(Hindrance::Lost) => Err(Lost),
+        }
+    }
+
+    /// Writes or reads at least one octet, whichever can be done first. That nothing can be written any more does not
+    /// keep from reading.
+    pub(super) fn write_or_read(
+        &mut self,
+        octets: &[u8],
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> Result<Moved, Lost> {
+        self.set_deadline(deadline);
+        loop {
+            let to_write = match self.write_once(octets) {
+                Ok(count) => return Ok(Moved { written: Ok(count), read: 0 }),
+                Err(Hindrance::Lost) => return Ok(Moved { written: Err(Lost), read: 0 }),
+                Err(Hindrance::Must(want)) => want,
+            };
+            let to_read = match self.read_once(buffer) {
+                Ok(0) | Err(Hindrance::Lost) => return Err(Lost),
+                Ok(count) => return Ok(Moved { written: Ok(0), read: count }),
+                Err(Hindrance::Must(want)) => want,
+            };
+            self.socket().wait(&[to_write, to_read])?;
+        }
+    }
+
+    /// Whether octets have arrived that nobody has read yet. Under TLS they may be no more than its own.
+    pub(super) fn has_arrived(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.socket().stream.as_fd(), PollFlags::POLLIN)];
+        poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
     /// Whether octets of the peer are there already. They are lost.
     pub(super) fn has_spoken(&mut self) -> bool {
         self.set_deadline(Deadline::after(AT_ONCE));
-        let mut octet = [0];
-        let result = match self {
-            Channel::Plain(stream) => attempt(stream.read(&mut octet), Want::Read),
-            Channel::Tls(stream) => tls_attempt(stream.ssl_read(&mut octet)),
-        };
-        result.is_ok_and(|count| count > 0)
+        self.read_once(&mut [0]).is_ok_and(|count| count > 0)
     }
 
     /// Writes what can be written without waiting, and forgets the connection.
@@ -169,6 +201,13 @@ impl Channel {
         let _ = self.write_once(octets);
         if let Channel::Tls(stream) = &mut self {
             let _ = stream.shutdown();
+        }
+    }
+
+    fn read_once(&mut self, buffer: &mut [u8]) -> Result<usize, Hindrance> {
+        match self {
+            Channel::Plain(stream) => attempt(stream.read(buffer), Want::Read),
+            Channel::Tls(stream) => tls_attempt(stream.ssl_read(buffer)),
         }
     }
 
@@ -189,11 +228,15 @@ impl Channel {
             match step(self) {
                 Ok(0) | Err(Hindrance::Lost) => return Err(Lost),
                 Ok(count) => return Ok(count),
-                Err(Hindrance::Must(want)) => match self {
-                    Channel::Plain(stream) => stream.wait(want)?,
-                    Channel::Tls(stream) => stream.get_ref().wait(want)?,
-                },
+                Err(Hindrance::Must(want)) => self.socket().wait(&[want])?,
             }
+        }
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Channel::Plain(stream) => stream,
+            Channel::Tls(stream) => stream.get_ref(),
         }
     }
 
@@ -203,6 +246,15 @@ impl Channel {
             Channel::Tls(stream) => stream.get_mut().deadline = deadline,
         }
     }
+}
+
+/// What [`Channel::write_or_read`] did; one of both is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// How much was written; lost when nothing can be written any more.
+    pub(super) written: Result<usize, Lost>,
+    /// How much was read.
+    pub(super) read: usize,
 }
 
 enum Hindrance {

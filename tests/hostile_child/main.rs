@@ -101,6 +101,8 @@ fn claims_out_of_order_end_the_child(world: &World) {
         "no-such-step",
         "not-found-after-connecting",
         "forged-reply",
+        "success-after-a-refused-chunk",
+        "chunk-refused-before-it-was-sent",
         "progress-flood",
     ];
     all_print(world, &scripts, LIED);
@@ -124,7 +126,16 @@ fn a_child_that_ends_without_a_result_is_a_temporary_failure(world: &World) {
 }
 
 fn after_the_end_of_data_the_message_may_be_there(world: &World) {
-    all_print(world, &["killed-after-end-of-data", "lie-after-end-of-data"], DUPLICATE);
+    let scripts = [
+        "killed-after-end-of-data",
+        "lie-after-end-of-data",
+        "killed-after-all-was-sent",
+        "lie-after-all-was-sent",
+        "another-exchanger-after-all-was-sent",
+        "all-sent-twice",
+        "success-before-the-envelope",
+    ];
+    all_print(world, &scripts, DUPLICATE);
 }
 
 fn a_verdict_stands_whatever_the_child_does_next(world: &World) {
@@ -230,7 +241,8 @@ fn a_success_without_the_demanded_tls_is_a_lie(world: &World) {
     let anchors = world.scratch();
     for rule in ["/*:", "-*:", "+*:", &format!("=*:{}/", anchors.display()), "mx.example.test:"] {
         world.control("tlsdestinations", format!("{rule}\n"));
-        all_print(world, &["success-without-tls", "success-without-tls-after-the-policy"], LIED);
+        let scripts = ["success-without-tls", "success-without-tls-after-the-policy", "all-sent-without-tls"];
+        all_print(world, &scripts, LIED);
     }
     for rule in ["+*:", "~*:", "=*:"] {
         world.control("tlsdestinations", format!("{rule}\n"));

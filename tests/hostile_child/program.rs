@@ -99,6 +99,11 @@ fn up_to_end_of_data() -> Vec<Message> {
     ]
 }
 
+/// Envelope and message in one flight, and nothing of it answered.
+fn all_sent() -> Vec<Message> {
+    [&up_to_end_of_data()[..4], &[claim(Claim::EndOfData)]].concat()
+}
+
 fn frames(messages: &[Message]) -> Vec<u8> {
     messages.iter().flat_map(|message| encode(message).unwrap()).collect()
 }
@@ -286,6 +291,26 @@ fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             raise(Signal::SIGKILL).unwrap();
         }
         "lie-after-end-of-data" => send_all(&with_end(&[begin()])),
+        // Everything at once, and what may not be made of it.
+        "killed-after-all-was-sent" => {
+            send_all(&all_sent());
+            raise(Signal::SIGKILL).unwrap();
+        }
+        "lie-after-all-was-sent" => send_all(&[&all_sent()[..], &[begin()]].concat()),
+        "another-exchanger-after-all-was-sent" => {
+            send_all(&[&all_sent()[..], &[connected()]].concat());
+        }
+        "all-sent-twice" => send_all(&[&all_sent()[..], &[claim(Claim::EndOfData)]].concat()),
+        "success-before-the-envelope" => {
+            send_all(&[&all_sent()[..], &[replied(Step::EndOfData, "250 ok")]].concat());
+        }
+        "success-after-a-refused-chunk" => {
+            send_all(&with_end(&[replied(Step::Chunk, "500 what"), replied(Step::EndOfData, "250 ok")]));
+        }
+        "chunk-refused-before-it-was-sent" => {
+            send_all(&[&up_to_end_of_data()[..6], &[replied(Step::Chunk, "500 what")]].concat());
+        }
+        "all-sent-without-tls" => send_all(&all_sent()),
         "silence-after-success" => {
             send_all(&with_end(&[replied(Step::EndOfData, "250 ok")]));
         }

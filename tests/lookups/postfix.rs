@@ -40,7 +40,7 @@ impl Servers for RealServer {
     }
 
     fn reply(&self) -> &str {
-        "250 2.0.0 Ok: queued as "
+        "250 2.0.0 Ok: "
     }
 
     fn client(&self) -> Identity {

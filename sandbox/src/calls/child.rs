@@ -46,6 +46,11 @@ pub(super) const RULES: &[Rule] = &[
         "questions to name servers, bytes to the peer"
     ),
     rule!(SYS_recvfrom, When::Always, "answers of name servers, bytes of the peer"),
+    rule!(
+        SYS_pread64,
+        When::Args(&[&[one_of!(0, 0)]]),
+        "the message, by place: it is measured before it is announced, then sent, and sent again where BDAT is refused"
+    ),
     rule!(SYS_writev, When::Always, "the resolver's questions over TCP: length and question at once"),
     rule!(
         SYS_getsockopt,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use memchr::{memchr, memchr2};
 
 use crate::host::Host;
+use crate::idn;
 
 /// Keys in lower case, best first: the index is the level.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +79,12 @@ fn is_key(key: &[u8]) -> bool {
     }
 }
 
-/// Keys of a host: the whole, then each suffix that starts at a dot. An address has no suffixes.
+/// Keys of a host: the whole, then each suffix that starts at a dot, each in ASCII and in its own letters. An address has
+/// no suffixes.
 pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     match host {
         // The name without a final dot, so that nobody chooses a route by writing one.
-        Host::Name(name) => whole_and_suffixes(name.as_str().as_bytes(), b"."),
+        Host::Name(name) => in_both_forms(b"", name.as_str().as_bytes(), b"."),
         // As given, and as everybody can write it: who writes the recipient does not choose the rule.
         Host::Address(address) => {
             let (bracketed, other) = match address {
@@ -96,12 +98,18 @@ pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
 
 /// Keys of a whole sender: all of it, then each suffix that starts at `@` or a dot.
 pub(super) fn of_sender(sender: &[u8]) -> Vec<Vec<u8>> {
-    whole_and_suffixes(without_final_dot(sender), b"@.")
+    match sender.iter().rposition(|&octet| octet == b'@') {
+        Some(at) => {
+            let (start, domain) = sender.split_at(at.saturating_add(1));
+            in_both_forms(start, without_final_dot(domain), b"@.")
+        }
+        None => whole_and_suffixes(without_final_dot(sender), b"@."),
+    }
 }
 
 /// Keys of the sender's domain: the whole, then each suffix that starts at a dot. None without a domain.
 pub(super) fn of_sender_domain(sender: &[u8]) -> Vec<Vec<u8>> {
-    domain(sender).map_or_else(Vec::new, |domain| whole_and_suffixes(domain, b"."))
+    domain(sender).map_or_else(Vec::new, |domain| in_both_forms(b"", domain, b"."))
 }
 
 /// A domain and those above it, down to one label.
@@ -109,6 +117,23 @@ pub fn and_those_above(domain: &[u8]) -> impl Iterator<Item = &[u8]> {
     let dots = domain.iter().enumerate().filter(|(_, octet)| **octet == b'.');
     let starts = std::iter::once(0).chain(dots.map(|(at, _)| at.saturating_add(1)));
     starts.filter_map(|start| domain.get(start..))
+}
+
+/// The keys of `start` and a domain, each with the domain in ASCII and then in its own letters: a line may be written
+/// either way.
+fn in_both_forms(start: &[u8], domain: &[u8], starts: &[u8]) -> Vec<Vec<u8>> {
+    let keys = |domain: &[u8]| whole_and_suffixes(&[start, domain].concat(), starts);
+    let ascii = idn::to_ascii(domain).map_or_else(|| keys(domain), |ascii| keys(&ascii));
+    match idn::to_unicode(domain) {
+        None => ascii,
+        Some(unicode) => {
+            let unicode = keys(unicode.as_bytes());
+            let mut both: Vec<_> =
+                ascii.into_iter().zip(unicode).flat_map(|(one, other)| [one, other]).collect();
+            both.dedup();
+            both
+        }
+    }
 }
 
 /// What follows the last `@`.
@@ -148,6 +173,19 @@ mod tests {
             host("[IPv6:2001:DB8:0::1]"),
             ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]", "[IPv6:2001:db8::1]"]
         );
+        let both = ["xn--bcher-kva.test", "b\u{fc}cher.test", ".test"];
+        assert_eq!(host("xn--bcher-kva.test"), both);
+        assert_eq!(host("B\u{dc}CHER.test"), both);
+        assert_eq!(host("a.b\u{fc}cher.test")[2..4], [".xn--bcher-kva.test", ".b\u{fc}cher.test"]);
+        assert_eq!(text(of_sender_domain("x@B\u{fc}cher.test".as_bytes())), both);
+        let whole = [
+            "x@xn--bcher-kva.test",
+            "x@b\u{fc}cher.test",
+            "@xn--bcher-kva.test",
+            "@b\u{fc}cher.test",
+            ".test",
+        ];
+        assert_eq!(text(of_sender(b"x@xn--bcher-kva.test.")), whole);
         assert_eq!(text(of_sender(b"a.b@c.test")), ["a.b@c.test", ".b@c.test", "@c.test", ".test"]);
         assert_eq!(text(of_sender(b"a@c.test.")), ["a@c.test", "@c.test", ".test"]);
         assert_eq!(text(of_sender_domain(b"a@c.test.")), ["c.test", ".test"]);

@@ -13,6 +13,7 @@ use super::lines::{Entry, Plain};
 use super::routes::{Origin, parse_port};
 use super::{ControlDirectory, ControlError, HOME};
 use crate::host::{Host, HostName};
+use crate::idn;
 use crate::plan::TlsStart;
 use crate::tls_policy::{CertificateNeed, Digest, Fingerprint, Need, TlsPolicy, TrustAnchors};
 
@@ -167,7 +168,8 @@ fn specific_keys(destination: &[u8], host: &Host) -> Vec<(Kind, Vec<u8>)> {
     use Kind::{Anonymous, ExactName, Name, Never, OptionalOrClear, OptionalWithoutTlsa, Pinned, Required};
     let levels = keys::of_host(destination, host);
     let whole = match host {
-        Host::Name(_) => levels.get(..1).unwrap_or_default(),
+        // In ASCII and in its own letters.
+        Host::Name(_) => levels.split(|level| level.starts_with(b".")).next().unwrap_or_default(),
         Host::Address(_) => &levels,
     };
     let specific = [
@@ -209,14 +211,17 @@ fn is_for(value: &[u8], sender: &[u8]) -> bool {
     let Some(bound) = bound_to(value) else {
         return true;
     };
-    let mut domains = keys::domain(sender).into_iter().flat_map(keys::and_those_above);
-    domains.any(|domain| domain.eq_ignore_ascii_case(bound))
+    let (Some(domain), Some(bound)) = (keys::domain(sender).and_then(idn::to_ascii), idn::to_ascii(bound))
+    else {
+        return false;
+    };
+    keys::and_those_above(&domain).any(|domain| domain.eq_ignore_ascii_case(&bound))
 }
 
 /// The sender's domain that a line is bound to. One that is malformed might be this sender's, and is refused when it
 /// is parsed: none.
 pub fn bound_to(value: &[u8]) -> Option<&[u8]> {
-    sender_field(value).filter(|bound| HostName::parse(bound).is_ok())
+    sender_field(value).filter(|bound| HostName::written(bound).is_ok())
 }
 
 fn sender_field(value: &[u8]) -> Option<&[u8]> {

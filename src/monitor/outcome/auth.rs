@@ -29,6 +29,8 @@ pub(super) struct Progress {
     challenge: Option<(Mechanism, ReplyText)>,
     /// Nothing is left to be done before MAIL.
     is_settled: bool,
+    /// The server knows us.
+    is_known: bool,
     /// The credentials were not used; to be told once.
     is_without: bool,
 }
@@ -103,7 +105,7 @@ impl Transcript {
             Mechanism::Plain => "plain",
         };
         if reply.code().value() == 235 {
-            self.auth.is_settled = true;
+            (self.auth.is_settled, self.auth.is_known) = (true, true);
             self.stage = Stage::Authenticated;
         } else {
             self.over(MessageReport::Temporary(rejected(address, what, reply)));
@@ -126,6 +128,11 @@ impl Transcript {
     /// Whether the sender may be told, as far as authentication goes.
     pub(super) fn has_settled_authentication(&self) -> bool {
         self.authentication.is_none() || self.auth.is_settled
+    }
+
+    /// Where MAIL is next.
+    pub(super) fn stage_before_mail(&self) -> Stage {
+        if self.auth.is_known { Stage::Authenticated } else { Stage::Session }
     }
 
     /// Says once, in the text of whatever comes of it, that the credentials were not used.

@@ -39,17 +39,24 @@ impl Transcript {
             Step::Auth(mechanism) => self.auth_answered(mechanism, reply)?,
             Step::AuthUser => self.user_answered(address, reply),
             Step::AuthResponse => self.response_answered(address, reply)?,
-            // Nobody was to be told the sender before TLS was what the policy wants, and AUTH had its turn.
-            Step::Mail if !self.allows(self.tls) || !self.has_settled_authentication() => {
-                return Err(Broken::Lied);
+            Step::Mail if !self.may_be_told() => return Err(Broken::Lied),
+            Step::Mail if reply.class() == ReplyClass::Completed => {
+                self.stage = match self.stage.message_may_be_there() {
+                    true => Stage::AllSentRecipients,
+                    false => Stage::Recipients,
+                };
             }
-            Step::Mail if reply.class() == ReplyClass::Completed => self.stage = Stage::Recipients,
             Step::Mail => {
                 self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
             }
             Step::Rcpt => self.recipient(address, reply),
             Step::Data if code == 354 => self.stage = Stage::Body,
             Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
+            Step::Chunk if (500..=504).contains(&code) => {
+                self.recipients.clear();
+                self.stage = self.stage_before_mail();
+            }
+            Step::Chunk => return Err(Broken::Lied),
             Step::EndOfData if reply.class() == ReplyClass::Completed => {
                 let how = tls_texts::accepted(self.tls);
                 self.over(MessageReport::Success(said(format!("{address} {how}."))));
@@ -72,13 +79,32 @@ impl Transcript {
             return;
         }
         if self.recipients.contains(&RecipientReport::Accepted) {
-            self.stage = Stage::Data;
+            self.stage = match self.stage.message_may_be_there() {
+                true => Stage::Sent,
+                false => Stage::Data,
+            };
             return;
         }
         let text = Text::new(format!("Giving up on {address}.")).remote_host_said(reply);
         let all_rejected =
             self.recipients.iter().all(|report| matches!(report, RecipientReport::Rejected(_)));
         self.over(if all_rejected { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
+    }
+
+    /// The message may be with the server from now on: after the envelope, or with it.
+    pub(super) fn end_of_data(&mut self) -> Result<(), Broken> {
+        if !self.may_be_told() {
+            return Err(Broken::Lied);
+        }
+        let is_in_flight = matches!(self.stage, Stage::Session | Stage::Authenticated);
+        self.stage = if is_in_flight { Stage::AllSent } else { Stage::Sent };
+        Ok(())
+    }
+
+    /// Whether the server may be told of the message: nobody was to be before TLS was what the policy wants, and AUTH had
+    /// its turn.
+    fn may_be_told(&self) -> bool {
+        self.allows(self.tls) && self.has_settled_authentication()
     }
 
     pub(super) fn lost(&mut self) -> Result<(), Broken> {
@@ -88,7 +114,9 @@ impl Transcript {
             Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
                 self.walk_on(connection_died(address, false), false)?;
             }
-            Stage::Sent => self.over(MessageReport::Temporary(connection_died(address, true))),
+            Stage::AllSent | Stage::AllSentRecipients | Stage::Sent => {
+                self.over(MessageReport::Temporary(connection_died(address, true)));
+            }
             // No second server gets what one may have got; and who knows us may have begun to work.
             Stage::Challenged
             | Stage::NamingUser

@@ -46,6 +46,13 @@ pub(super) fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text
     Text::new(format!("Connected to {address} but connection died. {duplicate}(#4.4.2)"))
 }
 
+/// The report for a server that cannot take an address of this message (RFC 6531 section 3.2, RFC 5248).
+pub(super) fn no_smtputf8(address: IpAddr) -> MessageReport {
+    MessageReport::Permanent(Text::new(format!(
+        "Connected to {address} but it does not offer SMTPUTF8, which an address of this message needs. (#5.6.7)"
+    )))
+}
+
 /// The text for an exchanger whose TLSA records cannot be looked up.
 pub(super) fn tlsa_unknown(name: &HostName) -> Text {
     Text::new(format!("TLSA lookup failed temporarily for: {name}. (#4.4.3)"))

@@ -10,25 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::dialogue::{Dialogue, Next};
-use super::replies::Reply;
+use super::extensions::Extensions;
 use crate::authentication::Mechanism;
 use crate::ipc::secret::Secret;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::ipc::{Claim, Step};
 use crate::sys;
 
-/// How far authentication has come.
-#[derive(Debug, Default)]
-pub(super) struct Auth {
-    /// The mechanisms that the EHLO reply in force offers.
-    pub(super) offered: Vec<Mechanism>,
-    /// The server knows us: no other is to be tried.
-    pub(super) is_done: bool,
-}
-
 /// The mechanisms that an EHLO reply offers, also in the form `AUTH=` of before RFC 2554.
-pub(super) fn offered(reply: &Reply) -> Vec<Mechanism> {
-    let lines = reply.extensions().filter(|line| {
+fn offered(extensions: &Extensions) -> Vec<Mechanism> {
+    let lines = extensions.texts().filter(|line| {
         let keyword = line.get(..4).unwrap_or_default();
         keyword.eq_ignore_ascii_case(b"AUTH") && matches!(line.get(4), Some(b' ' | b'\t' | b'='))
     });
@@ -48,17 +39,18 @@ pub(super) fn authenticate(mut dialogue: Dialogue<'_>) -> Result<Dialogue<'_>, N
     // Decided already; asked again, because from here on the server learns something.
     let may_be = dialogue.peer.allows(tls);
     let mut is_refused = false;
-    for mechanism in std::mem::take(&mut dialogue.auth.offered) {
+    for mechanism in offered(&dialogue.extensions) {
         if !may_be || !authentication.allows(mechanism, address, tls) {
             continue;
         }
         let command = format!("AUTH {}\r\n", mechanism.name());
-        let reply = dialogue.exchange(Step::Auth(mechanism), command.as_bytes())?;
+        dialogue.write(command.as_bytes(), Step::Auth(mechanism))?;
+        let reply = dialogue.answer(Step::Auth(mechanism))?;
         if reply.text.code().value() == 334 {
             let is_accepted = respond(&mut dialogue, mechanism);
             sys::wipe_stack();
-            dialogue.auth.is_done = is_accepted?;
-            return if dialogue.auth.is_done { Ok(dialogue) } else { Err(dialogue.quit(Next::Verdict)) };
+            dialogue.is_authenticated = is_accepted?;
+            return if dialogue.is_authenticated { Ok(dialogue) } else { Err(dialogue.quit(Next::Verdict)) };
         }
         if reply.text.class() != ReplyClass::Permanent {
             return Err(dialogue.quit(Next::Verdict));
@@ -97,7 +89,7 @@ fn respond(dialogue: &mut Dialogue<'_>, mechanism: Mechanism) -> Result<bool, Ne
 
 /// Says a line and claims the answer, without what it repeats of the line or of `secrets`.
 fn say(dialogue: &mut Dialogue<'_>, step: Step, line: Line, secrets: &[&Secret]) -> Result<ReplyText, Next> {
-    dialogue.write(&line.0, step)?;
+    dialogue.write_unkept(&line.0, step)?;
     let reply = dialogue.read(step)?.text;
     let said = secrets.iter().map(|secret| secret.as_bytes()).chain([line.0.trim_ascii_end()]);
     let text = said.fold(reply, without);
@@ -150,6 +142,7 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use super::super::extensions::tests::extensions;
     use super::*;
 
     #[test]
@@ -163,8 +156,8 @@ mod tests {
             ("250 AUTH", vec![]),
             ("250-AUTHENTICATE PLAIN\n250-X-AUTH LOGIN\n250-PLAIN\n250 LOGIN", vec![]),
         ] {
-            let reply = Reply::of(&format!("250-mx.test AUTH PLAIN\n{lines}\n"));
-            assert_eq!(offered(&reply), found, "{lines}");
+            let lines = format!("250-mx.test AUTH PLAIN\n{lines}\n");
+            assert_eq!(offered(&extensions(lines.as_bytes())), found, "{lines}");
         }
     }
 

@@ -1,11 +1,10 @@
-//! Sends the message of descriptor 0 after DATA was accepted. Network child.
+//! Sends the message: after DATA was accepted, or as one chunk of BDAT (RFC 3030). Network child.
 //!
-//! Memory stays the same for any size. The end-of-data mark goes out with the last octets of the message,
-//! and is claimed before: from then on the message may have been delivered.
+//! Memory stays the same for any size. What makes the message whole, the end-of-data mark or the chunk's last octet,
+//! goes out last and is claimed before: from then on the message may have been delivered.
 #![forbid(unsafe_code)]
 
-use nix::errno::Errno;
-
+use super::source::{Source, Unreadable};
 use super::wire::Encoder;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, MessageFault};
@@ -34,21 +33,56 @@ impl From<Lost> for Unfinished {
     }
 }
 
-/// Sends the message and the end-of-data mark.
-pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -> Result<(), Unfinished> {
-    let mut encoder = Encoder::new();
+impl From<Unreadable> for Unfinished {
+    fn from(_: Unreadable) -> Unfinished {
+        Unfinished::Message(MessageFault::Unreadable)
+    }
+}
+
+/// How the server is told where the message ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// By a line of one dot.
+    Dots,
+    /// By the length of the chunk, announced before it.
+    Chunk(u64),
+}
+
+/// `BDAT` with the only chunk of a message of so many octets.
+pub(super) fn chunk_command(octets: u64) -> Vec<u8> {
+    format!("BDAT {octets} LAST\r\n").into_bytes()
+}
+
+/// Sends the message to its end.
+pub(super) fn send(
+    plan: &Plan,
+    channel: &mut Channel,
+    monitor: &mut ChildEnd,
+    framing: Framing,
+) -> Result<(), Unfinished> {
+    let mut source = Source::new(plan);
+    let mut encoder = Encoder::new(framing);
     let mut piece = vec![0; PIECE];
     let mut wire = Vec::with_capacity(PIECE.saturating_mul(2));
-    let mut octets = 0u64;
+    let mut left = None;
+    if let Framing::Chunk(octets) = framing {
+        wire = chunk_command(octets);
+        left = Some(octets);
+    }
     loop {
-        let count = read_message(&mut piece)?;
+        let count = source.read(&mut piece)?;
         if count == 0 {
             break;
         }
         monitor.progress();
-        octets = octets.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        let before = wire.len();
         encoder.encode(piece.get(..count).unwrap_or_default(), &mut wire);
-        let records = wire.len().checked_rem(RECORD).map_or(0, |rest| wire.len().saturating_sub(rest));
+        let added = u64::try_from(wire.len().saturating_sub(before)).unwrap_or(u64::MAX);
+        // Somebody is changing the file under us: no chunk may become whole that is not the message.
+        left = left.map(|left| left.checked_sub(added).ok_or(Unreadable)).transpose()?;
+        // At least one octet stays until the end has been seen.
+        let full = wire.len().saturating_sub(1);
+        let records = full.saturating_sub(full.checked_rem(RECORD).unwrap_or(0));
         if records > 0 {
             channel
                 .write_all(wire.get(..records).unwrap_or_default(), Deadline::after(plan.timeouts.remote))?;
@@ -56,9 +90,8 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
             monitor.progress();
         }
     }
-    if plan.message_octets.is_some_and(|announced| octets < announced) {
-        // Somebody is shortening the file under us.
-        return Err(Unfinished::Message(MessageFault::Unreadable));
+    if left.is_some_and(|left| left > 0) {
+        return Err(Unreadable.into());
     }
     encoder.finish(&mut wire).map_err(|_| Unfinished::Message(MessageFault::PartialLastLine))?;
     if channel.has_spoken() {
@@ -71,12 +104,21 @@ pub(super) fn send(plan: &Plan, channel: &mut Channel, monitor: &mut ChildEnd) -
     Ok(())
 }
 
-fn read_message(piece: &mut [u8]) -> Result<usize, Unfinished> {
+/// `BDAT` and the whole message as one chunk, for one of `octets` that fits a flight with its envelope. None when the
+/// file holds another message now: what is wrong will be found by its sending.
+pub(super) fn whole_chunk(plan: &Plan, octets: u64) -> Option<Vec<u8>> {
+    let mut source = Source::new(plan);
+    let mut encoder = Encoder::new(Framing::Chunk(octets));
+    let mut piece = vec![0; PIECE];
+    let mut wire = chunk_command(octets);
+    let length = u64::try_from(wire.len()).ok()?.checked_add(octets)?;
     loop {
-        match nix::unistd::read(std::io::stdin(), piece) {
-            Ok(count) => return Ok(count),
-            Err(Errno::EINTR) => {}
-            Err(_) => return Err(Unfinished::Message(MessageFault::Unreadable)),
+        let count = source.read(&mut piece).ok()?;
+        if count == 0 {
+            break;
         }
+        encoder.encode(piece.get(..count)?, &mut wire);
     }
+    encoder.finish(&mut wire).ok()?;
+    (u64::try_from(wire.len()).ok()? == length).then_some(wire)
 }

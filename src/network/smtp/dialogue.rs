@@ -1,13 +1,15 @@
-//! One dialogue with one server, from the greeting to QUIT. Network child.
+//! One dialogue with one server, from the greeting to the envelope, and QUIT. Network child.
 //!
-//! Says what the server answered; what that means for the message is the monitor's to decide. Each flight
-//! is one write. The server's octets are hostile throughout.
+//! Says what the server answered; what that means for the message is the monitor's to decide. The server's octets
+//! are hostile throughout.
 #![forbid(unsafe_code)]
 
 use std::net::TcpStream;
 
-use super::auth::{self, Auth};
-use super::body::{self, Unfinished};
+use super::auth;
+use super::extensions::Extensions;
+use super::facts::Examination;
+use super::flight::Flight;
 use super::replies::{NoReply, Replies, Reply};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
@@ -48,23 +50,56 @@ pub(super) fn speak(
     monitor: &mut ChildEnd,
 ) -> Next {
     let channel = Channel::Plain(Socket::new(stream, Deadline::after(plan.timeouts.remote)));
-    let (auth, replies) = (Auth::default(), Replies::default());
-    let dialogue = Dialogue { plan, peer, monitor, channel, tls: None, auth, replies };
-    dialogue.run(start_tls).unwrap_or_else(|next| next)
+    let examination = Examination::new(plan);
+    Dialogue::new(plan, peer, monitor, channel, None, examination).run(start_tls).unwrap_or_else(|next| next)
 }
 
 pub(super) struct Dialogue<'a> {
     pub(super) plan: &'a Plan,
     pub(super) peer: Peer<'a>,
     pub(super) monitor: &'a mut ChildEnd,
-    channel: Channel,
+    pub(super) channel: Channel,
     /// What TLS has proved; none in clear.
     pub(super) tls: Option<Proof>,
-    pub(super) auth: Auth,
-    replies: Replies,
+    /// What the server offers, by the last answer to EHLO.
+    pub(super) extensions: Extensions,
+    /// The server knows us: no other is to be tried.
+    pub(super) is_authenticated: bool,
+    pub(super) flight: Flight,
+    pub(super) replies: Replies,
+    /// Of a message that can be read twice.
+    pub(super) examination: Option<Examination>,
+    /// The message may be with the server: trying another one might make two of it.
+    pub(super) may_be_sent: bool,
 }
 
-impl Dialogue<'_> {
+impl<'a> Dialogue<'a> {
+    /// On a fresh channel: nothing has been said.
+    fn new(
+        plan: &'a Plan,
+        peer: Peer<'a>,
+        monitor: &'a mut ChildEnd,
+        channel: Channel,
+        tls: Option<Proof>,
+        examination: Option<Examination>,
+    ) -> Dialogue<'a> {
+        let (extensions, flight, replies) = (Extensions::default(), Flight::default(), Replies::default());
+        let (is_authenticated, may_be_sent) = (false, false);
+        Dialogue {
+            plan,
+            peer,
+            monitor,
+            channel,
+            tls,
+            extensions,
+            is_authenticated,
+            flight,
+            replies,
+            examination,
+            may_be_sent,
+        }
+    }
+
     fn run(mut self, start_tls: StartTls) -> Result<Next, Next> {
         if self.plan.tls_start == TlsStart::Implicit {
             self = self.start_tls()?;
@@ -73,13 +108,13 @@ impl Dialogue<'_> {
         if greeting.text.code().value() != 220 {
             return Ok(self.quit(Next::Exchanger));
         }
-        let (mut this, is_offered) = self.hello()?;
+        let mut this = self.hello()?;
         let is_wanted = start_tls == StartTls::AsThePolicySays && this.peer.policy.need != Need::Never;
-        if is_offered && is_wanted && this.tls.is_none() {
+        if is_wanted && this.tls.is_none() && this.extensions.offer(b"STARTTLS") {
             this.write(b"STARTTLS\r\n", Step::Ehlo)?;
             // Refused: RFC 7435, in clear is better than not at all, where that is allowed.
             if this.read(Step::Ehlo)?.text.code().value() == 220 {
-                (this, _) = this.start_tls()?.hello()?;
+                this = this.start_tls()?.hello()?;
             }
         }
         if this.tls.is_none() && this.peer.needs_tls() {
@@ -93,13 +128,17 @@ impl Dialogue<'_> {
         auth::authenticate(this)?.transaction()
     }
 
-    /// EHLO, or HELO for a server that does not know it. Says whether STARTTLS is offered; only EHLO offers.
-    fn hello(mut self) -> Result<(Self, bool), Next> {
+    /// EHLO, or HELO for a server that does not know it. Only EHLO offers extensions.
+    fn hello(mut self) -> Result<Self, Next> {
         for (step, verb) in [(Step::Ehlo, "EHLO"), (Step::Helo, "HELO")] {
-            let reply = self.exchange(step, format!("{verb} {}\r\n", self.plan.helo).as_bytes())?;
+            self.write(format!("{verb} {}\r\n", self.plan.helo).as_bytes(), step)?;
+            self.examine_meanwhile();
+            let reply = self.answer(step)?;
             if reply.text.code().value() == 250 {
-                self.auth.offered = if step == Step::Ehlo { auth::offered(&reply) } else { Vec::new() };
-                return Ok((self, step == Step::Ehlo && reply.offers(b"STARTTLS")));
+                if step == Step::Ehlo {
+                    self.extensions = reply.into();
+                }
+                return Ok(self);
             }
             if reply.text.class() != ReplyClass::Permanent {
                 break;
@@ -108,10 +147,19 @@ impl Dialogue<'_> {
         Err(self.quit(Next::Exchanger))
     }
 
+    /// Looks through the message while an answer is on its way, and no longer.
+    fn examine_meanwhile(&mut self) {
+        let Some(examination) = &mut self.examination else { return };
+        while !examination.is_done() && !self.channel.has_arrived() {
+            examination.advance();
+            self.monitor.progress();
+        }
+    }
+
     /// The handshake. Forgets everything from before it; anything that came with the reply to STARTTLS was
     /// put there by somebody without the key (CVE-2011-0411 and its kin).
     fn start_tls(self) -> Result<Self, Next> {
-        let Dialogue { plan, peer, monitor, channel, replies, tls: _, auth: _ } = self;
+        let Dialogue { plan, peer, monitor, channel, replies, examination, .. } = self;
         let Channel::Plain(stream) = channel else {
             return Err(Next::Exchanger);
         };
@@ -123,9 +171,7 @@ impl Dialogue<'_> {
         match result {
             Ok((stream, proof)) => {
                 monitor.claim(Claim::TlsEstablished(proof));
-                let channel = Channel::Tls(stream);
-                let (auth, replies) = (Auth::default(), Replies::default());
-                Ok(Dialogue { plan, peer, monitor, channel, tls: Some(proof), auth, replies })
+                Ok(Dialogue::new(plan, peer, monitor, Channel::Tls(stream), Some(proof), examination))
             }
             Err(failure) => {
                 // What was put there by somebody else is an attack, and no reason to go on without TLS.
@@ -138,91 +184,70 @@ impl Dialogue<'_> {
         }
     }
 
-    fn transaction(mut self) -> Result<Next, Next> {
-        // Decided already; asked again, because from here on the server learns something.
-        if !self.peer.allows(self.tls) {
-            return Ok(self.quit(Next::Exchanger));
-        }
-        let mail = [b"MAIL FROM:<", self.plan.sender.as_bytes(), b">\r\n"].concat();
-        if self.exchange(Step::Mail, &mail)?.text.class() != ReplyClass::Completed {
-            return Ok(self.quit(Next::Verdict));
-        }
-        let mut accepted = false;
-        for recipient in &self.plan.recipients {
-            let rcpt = [b"RCPT TO:<", recipient.as_bytes(), b">\r\n"].concat();
-            accepted |= self.exchange(Step::Rcpt, &rcpt)?.text.class() == ReplyClass::Completed;
-        }
-        if !accepted || self.exchange(Step::Data, b"DATA\r\n")?.text.code().value() != 354 {
-            return Ok(self.quit(Next::Verdict));
-        }
-        let sent = match self.replies.is_empty() {
-            true => body::send(self.plan, &mut self.channel, self.monitor),
-            false => Err(Unfinished::Interrupted),
-        };
-        match sent {
-            Ok(()) => {
-                self.answer(Step::EndOfData)?;
-                // The message is delivered: nothing that comes may make a second delivery of it.
-                self.monitor.flush();
-                Ok(self.quit(Next::Verdict))
-            }
-            Err(Unfinished::Lost) => Ok(self.failed(NoReply::Lost, Step::EndOfData)),
-            Err(Unfinished::Interrupted) => Ok(self.failed(NoReply::NotSmtp, Step::EndOfData)),
-            // No QUIT: within the data it would be text. The connection just ends, unfinished.
-            Err(Unfinished::Message(fault)) => {
-                self.monitor.claim(Claim::MessageFault(fault));
-                Ok(Next::Verdict)
-            }
-        }
-    }
-
-    /// Sends a command and claims its answer.
-    pub(super) fn exchange(&mut self, step: Step, command: &[u8]) -> Result<Reply, Next> {
-        self.write(command, step)?;
-        self.answer(step)
-    }
-
     /// Reads an answer and claims it.
-    fn answer(&mut self, step: Step) -> Result<Reply, Next> {
+    pub(super) fn answer(&mut self, step: Step) -> Result<Reply, Next> {
         let reply = self.read(step)?;
         self.monitor.claim(Claim::Replied(step, reply.text.clone()));
         Ok(reply)
     }
 
+    /// Sends a command. What does not fit the socket goes out while the answer is awaited.
     pub(super) fn write(&mut self, command: &[u8], step: Step) -> Result<(), Next> {
-        // What has come before the command cannot be its answer: the dialogue is out of step.
-        if !self.replies.is_empty() {
-            return Err(self.failed(NoReply::NotSmtp, step));
-        }
+        self.in_step(step)?;
+        self.flight.push(command);
+        self.depart();
+        Ok(())
+    }
+
+    /// Sends a line that its owner wipes: past the flight, which would keep a copy of it.
+    pub(super) fn write_unkept(&mut self, line: &[u8], step: Step) -> Result<(), Next> {
+        self.in_step(step)?;
         let deadline = Deadline::after(self.plan.timeouts.remote);
-        self.channel.write_all(command, deadline).map_err(|_| self.failed(NoReply::Lost, step))?;
+        self.channel.write_all(line, deadline).map_err(|_| self.failed(NoReply::Lost, step))?;
         self.monitor.progress();
         Ok(())
     }
 
+    /// What has come before a command cannot be its answer: then the dialogue is out of step.
+    pub(super) fn in_step(&mut self, step: Step) -> Result<(), Next> {
+        if self.replies.is_empty() { Ok(()) } else { Err(self.failed(NoReply::NotSmtp, step)) }
+    }
+
+    /// Sends the commands of the flight.
+    pub(super) fn depart(&mut self) {
+        self.flight.depart(&mut self.channel);
+        self.monitor.progress();
+    }
+
     pub(super) fn read(&mut self, step: Step) -> Result<Reply, Next> {
         let deadline = Deadline::after(self.plan.timeouts.remote);
-        let reply = self.replies.next(&mut self.channel, deadline).map_err(|why| self.failed(why, step))?;
+        let reply = self.replies.next(&mut self.flight, &mut self.channel, deadline);
+        let reply = reply.map_err(|why| self.failed(why, step))?;
         self.monitor.progress();
         Ok(reply)
     }
 
-    fn failed(&mut self, why: NoReply, step: Step) -> Next {
+    pub(super) fn failed(&mut self, why: NoReply, step: Step) -> Next {
         self.monitor.claim(match why {
             NoReply::Lost => Claim::Lost,
             NoReply::NotSmtp => Claim::NotSmtp,
         });
         match step {
+            _ if self.may_be_sent => Next::Verdict,
             // Whoever knows us is the one to deliver to.
-            Step::Mail if self.auth.is_done => Next::Verdict,
+            Step::Mail if self.is_authenticated => Next::Verdict,
             Step::Greeting | Step::Ehlo | Step::Helo | Step::Auth(_) | Step::Mail => Next::Exchanger,
-            Step::AuthUser | Step::AuthResponse | Step::Rcpt | Step::Data | Step::EndOfData => Next::Verdict,
+            Step::AuthUser | Step::AuthResponse | Step::Rcpt => Next::Verdict,
+            Step::Data | Step::Chunk | Step::EndOfData => Next::Verdict,
         }
     }
 
-    /// Says goodbye without waiting for the answer.
+    /// Says goodbye without waiting for the answer; not in the middle of a command or a chunk, where it would be a
+    /// part of that.
     pub(super) fn quit(self, next: Next) -> Next {
-        self.channel.farewell(b"QUIT\r\n");
+        if self.flight.is_sent() {
+            self.channel.farewell(b"QUIT\r\n");
+        }
         next
     }
 }

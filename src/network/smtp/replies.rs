@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 
+use super::flight::Flight;
 use crate::ipc::server_reply::{ReplyCode, ReplyText, is_line_of};
 use crate::network::channel::{Channel, Deadline};
 
@@ -27,31 +28,8 @@ pub(super) enum NoReply {
 pub(super) struct Reply {
     /// What the monitor is told.
     pub(super) text: ReplyText,
-    /// All lines without their ends: what extensions are read from.
-    lines: Vec<u8>,
-}
-
-impl Reply {
-    /// Whether an EHLO reply offers the extension `keyword` (RFC 5321 section 4.1.1.1). The first line is
-    /// the server's name.
-    pub(super) fn offers(&self, keyword: &[u8]) -> bool {
-        self.extensions().any(|line| {
-            let mut words = line.split(|octet| octet.is_ascii_whitespace());
-            words.next().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
-        })
-    }
-
-    /// The lines of an EHLO reply after the first, each without its code.
-    pub(super) fn extensions(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.split(|&octet| octet == b'\n').skip(1).map(|line| line.get(4..).unwrap_or_default())
-    }
-
-    /// For tests of what reads it.
-    #[cfg(test)]
-    pub(super) fn of(lines: &str) -> Reply {
-        let text = ReplyText::truncated(lines.as_bytes()).unwrap();
-        Reply { text, lines: lines.as_bytes().to_vec() }
-    }
+    /// All lines, LF-ended, with their codes: what extensions are read from.
+    pub(super) lines: Vec<u8>,
 }
 
 /// The replies of one connection. What has arrived beyond the last one waits here.
@@ -66,15 +44,21 @@ impl Replies {
         self.pending.is_empty()
     }
 
-    /// The next reply.
-    pub(super) fn next(&mut self, channel: &mut Channel, deadline: Deadline) -> Result<Reply, NoReply> {
+    /// The next reply. What is left of the flight of commands is sent meanwhile; a reply to a command that has not
+    /// been sent is none.
+    pub(super) fn next(
+        &mut self,
+        flight: &mut Flight,
+        channel: &mut Channel,
+        deadline: Deadline,
+    ) -> Result<Reply, NoReply> {
         let mut parser = Parser::default();
         loop {
             if let Some(reply) = parser.feed(&mut self.pending)? {
-                return Ok(reply);
+                return if flight.answered() { Ok(reply) } else { Err(NoReply::NotSmtp) };
             }
             let mut chunk = [0; 4096];
-            let count = channel.read(&mut chunk, deadline).map_err(|_| NoReply::Lost)?;
+            let count = flight.read(channel, &mut chunk, deadline).map_err(|_| NoReply::Lost)?;
             self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
         }
     }
@@ -204,15 +188,5 @@ mod tests {
         );
         assert_eq!(parse(&b"250-\n".repeat(MOST_LINES + 1), 1000), Err(NoReply::NotSmtp), "too many lines");
         assert_eq!(parse(&line(1000).repeat(66), 1000), Err(NoReply::NotSmtp), "too many octets");
-    }
-
-    #[test]
-    fn extensions_are_words_after_the_first_line() {
-        let octets = b"250-starttls.test STARTTLS\r\n250-SIZE 10\r\n250-X-StartTLS\r\n250 StartTLS\r\n";
-        let (reply, _) = parse(octets, 100).unwrap().unwrap();
-        assert!(reply.offers(b"STARTTLS") && reply.offers(b"SIZE"));
-        assert!(!reply.offers(b"10") && !reply.offers(b"start"));
-        let (reply, _) = parse(b"250 STARTTLS\r\n", 100).unwrap().unwrap();
-        assert!(!reply.offers(b"STARTTLS"), "the first line is a name");
     }
 }

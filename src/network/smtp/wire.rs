@@ -8,9 +8,12 @@
 
 use memchr::memchr2;
 
+use super::body::Framing;
+
 /// Encodes a message piece by piece.
 #[derive(Debug)]
 pub(super) struct Encoder {
+    framing: Framing,
     /// The next octet starts a line.
     line_start: bool,
     /// The last octet was a CR, whose CRLF has been written; a LF that follows belongs to it.
@@ -25,8 +28,8 @@ pub(super) struct PartialLastLine;
 
 impl Encoder {
     /// At the start of a message.
-    pub(super) fn new() -> Encoder {
-        Encoder { line_start: true, after_cr: false, ended: true }
+    pub(super) fn new(framing: Framing) -> Encoder {
+        Encoder { framing, line_start: true, after_cr: false, ended: true }
     }
 
     /// Appends the encoding of `input` to `wire`.
@@ -40,7 +43,7 @@ impl Encoder {
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
         while !rest.is_empty() {
-            if self.line_start && rest.first() == Some(&b'.') {
+            if self.line_start && self.framing == Framing::Dots && rest.first() == Some(&b'.') {
                 wire.push(b'.');
             }
             let Some(end) = memchr2(b'\r', b'\n', rest) else {
@@ -64,13 +67,15 @@ impl Encoder {
         }
     }
 
-    /// At the end of the message: the end-of-data mark, unless the last line is partial. A lone CR does
-    /// not end a line.
+    /// At the end of the message: the end-of-data mark where dots frame it, unless the last line is partial. A lone CR
+    /// does not end a line.
     pub(super) fn finish(self, wire: &mut Vec<u8>) -> Result<(), PartialLastLine> {
         if !self.ended {
             return Err(PartialLastLine);
         }
-        wire.extend_from_slice(b".\r\n");
+        if self.framing == Framing::Dots {
+            wire.extend_from_slice(b".\r\n");
+        }
         Ok(())
     }
 }
@@ -80,7 +85,11 @@ mod tests {
     use super::*;
 
     fn encode(message: &[u8], size: usize) -> Result<Vec<u8>, PartialLastLine> {
-        let (mut encoder, mut wire) = (Encoder::new(), Vec::new());
+        encode_in(Framing::Dots, message, size)
+    }
+
+    fn encode_in(framing: Framing, message: &[u8], size: usize) -> Result<Vec<u8>, PartialLastLine> {
+        let (mut encoder, mut wire) = (Encoder::new(framing), Vec::new());
         for piece in message.chunks(size) {
             encoder.encode(piece, &mut wire);
         }
@@ -125,6 +134,19 @@ mod tests {
                 assert_eq!(encode(message, size).as_deref(), Ok(wire), "{}", message.escape_ascii());
             }
         }
+    }
+
+    #[test]
+    fn a_chunk_has_the_same_line_ends_and_neither_more_dots_nor_an_end() {
+        for (message, wire) in
+            [(&b""[..], &b""[..]), (b".\n", b".\r\n"), (b"a\r.\n..\r\n", b"a\r\n.\r\n..\r\n")]
+        {
+            for size in 1..=message.len().max(1) {
+                let encoded = encode_in(Framing::Chunk(0), message, size);
+                assert_eq!(encoded.as_deref(), Ok(wire), "{}", message.escape_ascii());
+            }
+        }
+        assert_eq!(encode_in(Framing::Chunk(0), b"a\nb", 1), Err(PartialLastLine));
     }
 
     #[test]

@@ -97,7 +97,7 @@ type Handshake = Result<SslStream<Socket>, HandshakeError<Socket>>;
 
 fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFailure> {
     let want = want_of(unfinished.error()).ok_or_else(|| failure(&unfinished))?;
-    let waited = unfinished.get_ref().wait(want);
+    let waited = unfinished.get_ref().wait(&[want]);
     waited.map_err(|_| TlsFailure::Handshake(Reason::new("timed out")))?;
     Ok(unfinished.handshake())
 }

@@ -54,11 +54,18 @@ impl Outcome {
     pub fn assert_queued(&self, recipients: &[&str], how: &str) {
         let mut reports = self.reports();
         let success = reports.pop().unwrap_or_default();
-        // The last word is the name in Postfix's queue.
-        let prefix = format!("K{how}.\nRemote host said: 250 2.0.0 Ok: queued as ");
+        // The last word is the name in Postfix's queue; for BDAT the message's octets stand before.
+        let prefix = format!("K{how}.\nRemote host said: 250 2.0.0 Ok: ");
         let queued = success.strip_prefix(prefix.as_bytes()).and_then(|queued| queued.strip_suffix(b"\n"));
-        let is_queued =
-            queued.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric));
+        let is_queued = queued.is_some_and(|text| {
+            let words: Vec<_> = text.split(|byte| *byte == b' ').collect();
+            let name = match words.as_slice() {
+                [b"queued", b"as", name] => *name,
+                [octets, b"bytes", b"queued", b"as", name] if octets.iter().all(u8::is_ascii_digit) => *name,
+                _ => b"",
+            };
+            !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric)
+        });
         assert!(is_queued, "{prefix:?} expected\n{}", readable(&self.stdout));
         assert_eq!(reports, recipients.iter().map(|report| report.as_bytes().to_vec()).collect::<Vec<_>>());
         self.assert_reports(&self.reports());

@@ -45,9 +45,9 @@ pub(super) fn check(list: List, key: &[u8]) -> Result<Reach, String> {
         return Ok(reach);
     }
     let instead = match better(list, key) {
+        _ if !key.is_ascii() => "write it in small letters, or as A-labels, xn--...".to_owned(),
         Some(key) if key.is_empty() => "write nothing before the colon".to_owned(),
         Some(key) => format!("write `{}`", shown(&key)),
-        None if !key.is_ascii() => "write the A-label, xn--...".to_owned(),
         None => match (list, key.first()) {
             (List::Tlsdestinations, Some(b'%')) => "a fingerprint is for one host, `%host`".to_owned(),
             (List::Tlsdestinations, Some(b'!')) => "write a host or a .suffix after the `!`".to_owned(),

@@ -127,7 +127,7 @@ fn deliveries(list: List, key: &[u8]) -> Vec<Invocation> {
 
 /// Whether the octet stands before hosts in `tlsdestinations`: not part of a name, or a hyphen, with which none begins.
 fn is_rule(octet: u8) -> bool {
-    !octet.is_ascii_alphanumeric() && !b".[_".contains(&octet)
+    octet.is_ascii() && !octet.is_ascii_alphanumeric() && !b".[_".contains(&octet)
 }
 
 /// What the look-up in `list` for this delivery asks for, best first.

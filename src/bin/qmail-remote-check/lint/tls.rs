@@ -90,6 +90,7 @@ impl Tls {
         }
         if let Some(bound) = tlsdestinations::bound_to(value)
             && let Ok(name) = HostName::parse(bound)
+            && bound.is_ascii()
             && !name.as_str().as_bytes().eq_ignore_ascii_case(bound)
         {
             remarks.warning(format!("no sender's domain is written {}: write {name}", shown(bound)));

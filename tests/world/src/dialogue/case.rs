@@ -64,6 +64,26 @@ pub struct Connection {
     pub ending: Placed<Ending>,
 }
 
+impl Connection {
+    /// How often the client waits for the server, the connection itself included and a handshake of TLS 1.3 counted
+    /// once. What the client does not wait for, the answer to QUIT, does not count.
+    pub fn round_trips(&self) -> usize {
+        let mut count = 1_usize;
+        let mut is_answering = false;
+        for step in &self.steps {
+            let waits = match step.what {
+                // After a handshake the client speaks first, so that one counts by itself.
+                Step::Tls(_) => true,
+                Step::Send(_) | Step::Drip { .. } => !is_answering,
+                _ => false,
+            };
+            is_answering = matches!(step.what, Step::Send(_) | Step::Drip { .. });
+            count = count.saturating_add(usize::from(waits));
+        }
+        count
+    }
+}
+
 /// Something, and the line where it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed<T> {
@@ -86,6 +106,8 @@ pub enum Step {
     Tls(Option<String>),
     /// `body`: the message's bytes, up to the CRLF.CRLF.
     Body(Body),
+    /// `chunk`: `BDAT` with the last chunk, and its bytes.
+    Chunk(Body),
     /// `read`: at least so many bytes, whatever they are.
     Read(usize),
     /// `drip`: sends this again and again, a pause after each; ends early when the client closes.
@@ -110,7 +132,7 @@ pub enum Times {
     Forever,
 }
 
-/// What the message's bytes must be on the wire, the final `.` line included.
+/// What the message's bytes must be on the wire; after DATA the final `.` line is one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Anything.

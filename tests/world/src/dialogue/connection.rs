@@ -13,6 +13,7 @@ use openssl::ssl::SslAcceptor;
 use super::case::{Body, Connection, Ending, Placed, Step, Times};
 use super::escapes::escape;
 use super::servers::Mismatch;
+use super::wire_form::WireForms;
 use crate::patience::{LONG_ENOUGH, until};
 use crate::peer::{END_OF_DATA, Gone, Peer};
 
@@ -25,7 +26,7 @@ pub(super) fn play(
     connection: &Connection,
     stream: TcpStream,
     acceptor: &SslAcceptor,
-    converted: &[u8],
+    converted: &WireForms,
     over: &AtomicBool,
 ) -> Result<(), Mismatch> {
     let mut peer = Peer::new(stream, LONG_ENOUGH)
@@ -40,7 +41,7 @@ fn perform(
     Placed { line, what: step }: &Placed<Step>,
     mut peer: Peer,
     acceptor: &SslAcceptor,
-    converted: &[u8],
+    converted: &WireForms,
 ) -> Result<Peer, Mismatch> {
     let line = *line;
     match step {
@@ -76,7 +77,18 @@ fn perform(
             let wanted = match body {
                 Body::Any => return Ok(peer),
                 Body::Is(bytes) => bytes.as_slice(),
-                Body::Converted => converted,
+                Body::Converted => &converted.data,
+            };
+            if seen != wanted {
+                return Err(Mismatch::bytes(line, wanted, &seen));
+            }
+        }
+        Step::Chunk(body) => {
+            let seen = read_chunk(&mut peer, line)?;
+            let wanted = match body {
+                Body::Any => return Ok(peer),
+                Body::Is(bytes) => bytes.as_slice(),
+                Body::Converted => &converted.chunk,
             };
             if seen != wanted {
                 return Err(Mismatch::bytes(line, wanted, &seen));
@@ -130,6 +142,20 @@ fn read_body(peer: &mut Peer, line: usize) -> Result<Vec<u8>, Mismatch> {
     }
     body.extend(b".\r\n");
     Ok(body)
+}
+
+/// `BDAT`, and the bytes that it announces; what comes after them stays.
+fn read_chunk(peer: &mut Peer, line: usize) -> Result<Vec<u8>, Mismatch> {
+    let command = String::from_utf8_lossy(&line_of(peer, line, b"BDAT")?).into_owned();
+    let size = command.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST\r\n"));
+    let Some(size) = size.and_then(|size| size.parse::<usize>().ok()) else {
+        return Err(Mismatch::new(line, "BDAT n LAST", escape(command.as_bytes())));
+    };
+    while peer.pending().len() < size {
+        let short = |gone: Gone| Mismatch::new(line, format!("a chunk of {size} bytes"), gone.to_string());
+        peer.receive().map_err(short)?;
+    }
+    Ok(peer.take_first(size))
 }
 
 fn drip(peer: &mut Peer, line: usize, text: &[u8], times: Times, pause: Duration) -> Result<(), Mismatch> {

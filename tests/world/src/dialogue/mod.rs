@@ -11,6 +11,7 @@ mod connection;
 mod escapes;
 mod outline;
 mod parse;
+mod pipelined;
 mod servers;
 mod steps;
 mod wire_form;
@@ -19,7 +20,7 @@ pub use case::{Body, Connection, Dialogue, Ending, Feed, Placed, Server, Step, T
 pub use escapes::{escape, unescape};
 pub use outline::ParseError;
 pub use servers::{Mismatch, Servers};
-pub use wire_form::wire_form;
+pub use wire_form::{chunk_form, wire_form};
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use openssl::ssl::SslAcceptor;
 use super::case::{Dialogue, Server};
 use super::connection::play;
 use super::escapes::escape;
-use super::wire_form::wire_form;
+use super::wire_form::WireForms;
 use crate::certificates::Authority;
 use crate::dns_stub::{DnsStub, Zone};
 
@@ -79,7 +79,7 @@ impl Dialogue {
         let authority = Authority::new("Dialogue test authority")?;
         let names: Vec<&str> = self.certificate_names.iter().map(String::as_str).collect();
         let acceptor = Arc::new(authority.issue(&names)?.acceptor()?);
-        let converted = Arc::new(wire_form(&self.message));
+        let converted = Arc::new(WireForms::of(&self.message));
         let over = Arc::new(AtomicBool::new(false));
         let dns = match &self.zone {
             Some(zone) => {
@@ -134,7 +134,7 @@ fn serve(
     server: &Server,
     listener: &TcpListener,
     acceptor: &SslAcceptor,
-    converted: &[u8],
+    converted: &WireForms,
     over: &AtomicBool,
 ) -> Vec<Mismatch> {
     let mut mismatches = Vec::new();

@@ -69,7 +69,7 @@ fn word(block: &Block<'_>) -> Result<Word, ParseError> {
     let line = block.head.number;
     let wrong = |what: String| ParseError::new(line, what);
     let (word, rest) = block.split();
-    if !(block.lines.is_empty() || (word, rest) == ("body", "is")) {
+    if !(block.lines.is_empty() || matches!((word, rest), ("body" | "chunk", "is"))) {
         return Err(wrong(format!("`{word}` takes no lines below it")));
     }
     let bare = |ending: Ending| match rest {
@@ -83,6 +83,7 @@ fn word(block: &Block<'_>) -> Result<Word, ParseError> {
         "c~" => Step::LinePrefix(unescape(rest).map_err(wrong)?),
         "tls" => Step::Tls((!rest.is_empty()).then(|| rest.to_owned())),
         "body" => Step::Body(body(block, rest)?),
+        "chunk" => Step::Chunk(body(block, rest)?),
         "read" => Step::Read(rest.parse().map_err(|_| wrong(format!("`{rest}` is not a number of bytes")))?),
         "pause" => Step::Pause(duration(rest).map_err(wrong)?),
         "drip" => drip(rest).map_err(wrong)?,
@@ -105,7 +106,7 @@ fn body(block: &Block<'_>, kind: &str) -> Result<Body, ParseError> {
         "is" => Ok(Body::Is(concatenate(&block.lines)?)),
         other => Err(ParseError::new(
             block.head.number,
-            format!("`body` or `body is` or `body converted`, not `body {other}`"),
+            format!("nothing, `is` or `converted` follows, not `{other}`"),
         )),
     }
 }

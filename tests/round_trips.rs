@@ -1,0 +1,180 @@
+//! How often a delivery waits for the server, connect included, and that neither side waits for ever.
+//!
+//! The servers say nothing before they have read what the client may send without waiting: what they are played through
+//! with is what the client needs, whatever the network's delay. No clock is read.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "test support: a failed step must stop the test with its cause"
+)]
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use world::certificates::Authority;
+use world::dialogue::Dialogue;
+use world::peer::Peer;
+use world::{Delivery, Message, World, in_world};
+
+/// What the server offers, and whether TLS is among it.
+#[derive(Clone, Copy, Debug)]
+struct Server {
+    extensions: &'static [&'static str],
+    tls: bool,
+}
+
+const LOCK_STEP: Server = Server { extensions: &[], tls: false };
+const PIPELINING: Server = Server { extensions: &["PIPELINING"], tls: false };
+const CHUNKING: Server = Server { extensions: &["PIPELINING", "CHUNKING"], tls: false };
+
+impl Server {
+    fn with_tls(self) -> Server {
+        Server { tls: true, ..self }
+    }
+
+    fn offers(self, keyword: &str) -> bool {
+        self.extensions.contains(&keyword)
+    }
+
+    /// A delivery to so many recipients.
+    fn dialogue(self, recipients: usize) -> String {
+        let mut text =
+            "control smtproutes\n    :192.0.2.10\nhost example.test\nsender a@sender.test\n".to_owned();
+        for number in 0..recipients {
+            writeln!(text, "recipient r{number}@example.test").unwrap();
+        }
+        text.push_str(
+            "message\n    Subject: hello\\n\n    \\n\n    .Hello.\\n\nserver 192.0.2.10:25\n    s: 220 mx1\n",
+        );
+        if self.tls {
+            text.push_str("    c~ EHLO\n    s+ 250-mx1\\r\\n250 STARTTLS\\r\\n\n    c: STARTTLS\n    s: 220 go\n    tls\n");
+        }
+        let offered: String = self.extensions.iter().map(|keyword| format!("250-{keyword}\\r\\n")).collect();
+        write!(text, "    c~ EHLO\n    s+ 250-mx1\\r\\n{offered}250 HELP\\r\\n\n").unwrap();
+        let answer = |text: &str| format!("    s: 250 {text}\n");
+        let rcpt = |number: usize| format!("    c: RCPT TO:<r{number}@example.test>\n");
+        text.push_str("    c~ MAIL FROM:<a@sender.test>\n");
+        let last = if self.offers("CHUNKING") { "    chunk converted\n" } else { "    c: DATA\n" };
+        let last_answer = if self.offers("CHUNKING") { "    s: 250 queued\n" } else { "    s: 354 go\n" };
+        if self.offers("PIPELINING") {
+            text.extend((0..recipients).map(rcpt));
+            text.push_str(last);
+            text.extend((0..=recipients).map(|_| answer("ok")));
+        } else {
+            text.push_str(&answer("ok"));
+            text.extend((0..recipients).map(|number| rcpt(number) + &answer("ok")));
+            text.push_str(last);
+        }
+        text.push_str(last_answer);
+        if !self.offers("CHUNKING") {
+            text.push_str("    body converted\n    s: 250 queued\n");
+        }
+        let how = if self.tls { "TLS transmitted message accepted" } else { "accepted message" };
+        text.push_str("    quit\nexpect\n");
+        writeln!(text, "expect repeat {recipients} \"r\\0\"").unwrap();
+        writeln!(text, "expect\n    K192.0.2.10 {how}.\\nRemote host said: 250 queued\\n\\0\nbelief K")
+            .unwrap();
+        text.replacen("expect\nexpect", "expect", 1)
+    }
+
+    /// Delivers, and says how often the client had to wait.
+    fn round_trips(self, world: &mut World, recipients: usize) -> usize {
+        let dialogue = Dialogue::parse(&self.dialogue(recipients)).unwrap();
+        let binary = Path::new(env!("CARGO_BIN_EXE_qmail-remote"));
+        if let Err(differences) = dialogue.check(binary, world) {
+            panic!("{self:?}, {recipients} recipients\n{differences}");
+        }
+        let connection = dialogue.servers.first().and_then(|server| server.connections.first()).unwrap();
+        let turns = connection.round_trips();
+        println!("{turns} round trips to {recipients} recipients of {self:?}");
+        turns
+    }
+}
+
+#[test]
+fn one_recipient_costs_five_round_trips_and_four_with_chunking() {
+    in_world(|world| {
+        assert_eq!(LOCK_STEP.round_trips(world, 1), 7);
+        assert_eq!(PIPELINING.round_trips(world, 1), 5);
+        assert_eq!(CHUNKING.round_trips(world, 1), 4);
+    });
+}
+
+#[test]
+fn fifty_and_a_thousand_recipients_cost_no_more_than_one() {
+    in_world(|world| {
+        for recipients in [50, 1000] {
+            assert_eq!(PIPELINING.round_trips(world, recipients), 5);
+            assert_eq!(CHUNKING.round_trips(world, recipients), 4);
+        }
+        assert_eq!(LOCK_STEP.round_trips(world, 50), 56);
+    });
+}
+
+#[test]
+fn tls_costs_three_more() {
+    in_world(|world| {
+        assert_eq!(PIPELINING.with_tls().round_trips(world, 1), 8);
+        assert_eq!(CHUNKING.with_tls().round_trips(world, 1), 7);
+        assert_eq!(CHUNKING.with_tls().round_trips(world, 50), 7);
+    });
+}
+
+/// A server that answers each command at length before it reads the next: both directions fill up.
+fn talkative(tls: bool, recipients: usize) {
+    in_world(|world| {
+        let address: SocketAddr = "192.0.2.10:25".parse().unwrap();
+        world.control("me", "client.example.test\n");
+        world.control("smtproutes", ":192.0.2.10\n");
+        let listener = TcpListener::bind(address).unwrap();
+        let server = std::thread::spawn(move || {
+            let acceptor = Authority::new("authority").unwrap().issue(&["mx1"]).unwrap().acceptor().unwrap();
+            let mut peer = Peer::new(listener.accept().unwrap().0, Duration::from_secs(60)).unwrap();
+            peer.send(b"220 mx1\r\n").unwrap();
+            if tls {
+                peer.line().unwrap();
+                peer.send(b"250-mx1\r\n250 STARTTLS\r\n").unwrap();
+                peer.line().unwrap();
+                peer.send(b"220 go\r\n").unwrap();
+                peer = peer.start_tls(&acceptor).unwrap();
+            }
+            peer.line().unwrap();
+            peer.send(b"250-mx1\r\n250 PIPELINING\r\n").unwrap();
+            let reply = format!("250-{}\r\n250 ok\r\n", "x".repeat(2000));
+            for _ in 0..=recipients {
+                peer.line().unwrap();
+                peer.send(reply.as_bytes()).unwrap();
+            }
+            assert_eq!(peer.line().unwrap(), b"DATA\r\n");
+            peer.send(b"354 go\r\n").unwrap();
+            peer.message(|_| {}).unwrap();
+            peer.send(b"250 queued\r\n").unwrap();
+        });
+        let delivery = Delivery::new(env!("CARGO_BIN_EXE_qmail-remote"))
+            .host("example.test")
+            .sender("a@sender.test")
+            .message(Message::bytes("Hello.\n"));
+        let name = "x".repeat(40);
+        let delivery = (0..recipients)
+            .fold(delivery, |delivery, number| delivery.recipient(format!("{name}{number}@example.test")));
+        let outcome = delivery.run();
+        server.join().unwrap();
+        let how = if tls { "TLS transmitted message accepted" } else { "accepted message" };
+        let mut reports = vec!["r".to_owned(); recipients];
+        reports.push(format!("K192.0.2.10 {how}.\nRemote host said: 250 queued\n"));
+        outcome.assert_reports(&reports);
+    });
+}
+
+#[test]
+fn neither_side_waits_for_ever_with_full_buffers() {
+    talkative(false, 20_000);
+}
+
+#[test]
+fn neither_side_waits_for_ever_under_tls() {
+    talkative(true, 20_000);
+}
