@@ -41,6 +41,24 @@ impl Path {
         &self.0
     }
 
+    /// The address without the quotes that SMTP needs: as QMTP carries it, and as the argument was.
+    pub fn unquoted(&self) -> Vec<u8> {
+        let Some(quoted) = self.0.strip_prefix(b"\"") else {
+            return self.0.clone();
+        };
+        let mut address = Vec::with_capacity(quoted.len());
+        let mut octets = quoted.iter().copied();
+        while let Some(octet) = octets.next() {
+            match octet {
+                b'"' => break,
+                b'\\' => address.extend(octets.next()),
+                octet => address.push(octet),
+            }
+        }
+        address.extend(octets);
+        address
+    }
+
     /// Whether this is the sender of a bounce.
     pub fn is_null(&self) -> bool {
         self.0.is_empty()
@@ -117,6 +135,7 @@ mod tests {
             ("a..b@example.test", "\"a..b\"@example.test"),
             ("a@b@example.test", "\"a@b\"@example.test"),
             ("@example.test", "\"\"@example.test"),
+            ("\"a b\"@example.test", "\"\\\"a b\\\"\"@example.test"),
             ("postmaster", "postmaster"),
             ("a..b", "a..b"),
             ("c d", "\"c d\""),
@@ -124,6 +143,7 @@ mod tests {
             ("x@[IPv6:2001:db8::1]", "x@[IPv6:2001:db8::1]"),
         ] {
             assert_eq!(forward(argument).as_deref(), Ok(path), "{argument}");
+            assert_eq!(Path::forward(argument.as_bytes()).unwrap().unquoted(), argument.as_bytes());
         }
     }
 

@@ -5,7 +5,7 @@
 //! monitor/                 the privileged process: control files, plan, permits, outcome
 //! ipc/, plan, host,        the vocabulary of both: they import neither side
 //!   envelope, tls_policy
-//! network/                 the confined process: DNS, TLS, SMTP
+//! network/                 the confined process: DNS, TLS, SMTP, QMTP
 //! report                   the only writer of descriptor 1
 //! sys                      system calls without a safe wrapper
 //! ```

@@ -8,6 +8,7 @@
 pub mod child_end;
 pub mod frame;
 pub mod observation;
+pub mod qmtp_answer;
 pub mod reason;
 pub mod server_reply;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::HostName;
 use crate::tls_policy::{Proof, TlsPolicy};
 use observation::Observation;
+use qmtp_answer::QmtpAnswer;
 use reason::Reason;
 use server_reply::ReplyText;
 
@@ -74,8 +76,10 @@ pub enum Claim {
     Progress,
     /// The server could not be found.
     NotFound(LookupFailure),
-    /// An exchanger could not be reached at any of its addresses.
+    /// An exchanger could not be reached at any of its addresses, or all of them were to be left alone.
     Unreachable,
+    /// Nothing answered at this address, or it refused the connection. One that was overtaken by another has not failed.
+    Unanswered(IpAddr),
     /// The local address of this family is not one of this machine's.
     CannotBind(Family),
     /// The system has no socket to give.
@@ -94,8 +98,15 @@ pub enum Claim {
     TlsEstablished(Proof),
     /// TLS could not be had.
     TlsFailed(TlsFailure),
-    /// The end-of-data mark is about to be sent: from here on the message may have been delivered.
+    /// The package of QMTP is about to be sent: from here on no other server may get the message.
+    Package,
+    /// The end of the message, or of the package, is about to be sent: from here on the message may have been
+    /// delivered.
     EndOfData,
+    /// The server's answer for the next recipient, by QMTP.
+    Answered(QmtpAnswer),
+    /// What came was not an answer of QMTP.
+    NotQmtp,
     /// The message could not be sent to its end; the transaction was not completed.
     MessageFault(MessageFault),
     /// No exchanger is left to try.
@@ -103,6 +114,9 @@ pub enum Claim {
     /// Something for people to read; of a probe only.
     Observed(Box<Observation>),
 }
+
+/// The most addresses that one delivery may claim to be unanswered: half of what the table of them holds.
+pub const MOST_UNANSWERED: usize = 16;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +204,7 @@ pub enum TlsFailure {
 /// What is wrong with the message itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageFault {
-    /// read(2) failed, or a file ended before its length.
+    /// read(2) failed, or a file ended before its length. By QMTP the feed of the package has failed.
     Unreadable,
     /// The last line has no line feed.
     PartialLastLine,

@@ -18,21 +18,24 @@ pub mod refusal;
 pub mod resolvers;
 pub mod selection;
 pub mod serve;
+pub mod tcpto;
 pub mod trust_store;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use nix::unistd::Pid;
-use sandbox::ReadsFiles;
+use sandbox::{ReadsFiles, UpdatesFile};
 
 use child::NetworkEntry;
-use control::ControlDirectory;
+use control::{ControlDirectory, HOME};
 use outcome::{Broken, Seen, Transcript};
 use refusal::{ACCOUNT, Refusal};
 use serve::Sources;
+use tcpto::Tcpto;
 
 use crate::args::Invocation;
-use crate::plan::{Plan, Purpose, TlsStart};
+use crate::plan::{Plan, Protocol, Purpose, QMTPS, SMTPS, TlsStart};
 use crate::report::{MessageReport, Reports};
 use crate::startup::Environment;
 
@@ -43,18 +46,23 @@ pub fn deliver(
     entry: NetworkEntry,
 ) -> Result<Reports, Refusal> {
     let invocation = Invocation::parse(arguments)?;
-    let message_octets = message::inspect()?;
+    let message = message::inspect()?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let plan = planning::plan(invocation, message_octets, environment)?;
+    let planned = planning::plan(invocation, message.octets, environment)?;
+    message.fits(planned.protocol)?;
+    // Not kept open: the child must not have it.
+    let skip = Tcpto::open(Path::new(HOME)).map(|table| table.to_skip());
+    let keeps_table = skip.is_some();
+    let plan = Plan { skip: skip.unwrap_or_default(), ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    match carry_out(&plan, sender, &mut transcript, entry)? {
+    match carry_out(&plan, sender, keeps_table, &mut transcript, entry)? {
         Ok(()) => Ok(transcript.conclude()),
         Err(how) => Ok(transcript.broken(how)),
     }
 }
 
 /// A delivery that turns back before the envelope: what it saw, and what stopped it. `port` replaces that of the control
-/// files, and 465 means implicit TLS. Sends nothing of any message.
+/// files; 465 means SMTPS, and 6209 QMTPS. Sends nothing of any message.
 pub fn probe(
     arguments: impl IntoIterator<Item = OsString>,
     port: Option<u16>,
@@ -64,14 +72,16 @@ pub fn probe(
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
     let planned = planning::plan(invocation, None, environment)?;
-    let (port, tls_start) = match port {
-        Some(465) => (465, TlsStart::Implicit),
-        Some(port) => (port, TlsStart::StartTls),
-        None => (planned.port, planned.tls_start),
+    let (protocol, tls_start) = match port {
+        Some(SMTPS) => (Protocol::Smtp, TlsStart::Implicit),
+        Some(QMTPS) => (Protocol::Qmtp, TlsStart::Implicit),
+        Some(_) => (planned.protocol, TlsStart::StartTls),
+        None => (planned.protocol, planned.tls_start),
     };
-    let plan = Plan { purpose: Purpose::Probe, port, tls_start, ..planned };
+    let port = port.unwrap_or(planned.port);
+    let plan = Plan { purpose: Purpose::Probe, protocol, port, tls_start, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    let result = carry_out(&plan, sender, &mut transcript, entry)?;
+    let result = carry_out(&plan, sender, false, &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();
     let stopped = match result {
         Ok(()) => stopped,
@@ -80,18 +90,26 @@ pub fn probe(
     Ok((plan, seen, stopped))
 }
 
-/// Forks the child, confines the monitor, and listens until there is a verdict.
+/// Forks the child, confines the monitor, and listens until there is a verdict. What the attempts to connect showed is
+/// written down when `keeps_table`.
 fn carry_out(
     plan: &Plan,
     sender: Vec<u8>,
+    keeps_table: bool,
     transcript: &mut Transcript,
     entry: NetworkEntry,
 ) -> Result<Result<(), Broken>, Refusal> {
     wipe_stack();
     let identity = sandbox::Identity::choose(ACCOUNT)?;
     let child = child::start(plan, identity, entry)?;
-    match prepare(plan, sender, child.pid) {
-        Ok(sources) => Ok(serve::serve(child, transcript, &sources, plan.timeouts.longest())),
+    match prepare(plan, sender, keeps_table, child.pid) {
+        Ok((sources, table)) => {
+            let result = serve::serve(child, transcript, &sources, plan.timeouts.longest());
+            if let Some(table) = table {
+                table.update(transcript.evidence());
+            }
+            Ok(result)
+        }
         Err(refusal) => {
             child.end();
             Err(refusal)
@@ -100,14 +118,21 @@ fn carry_out(
 }
 
 /// Confines the monitor, for what it will be asked.
-fn prepare(plan: &Plan, sender: Vec<u8>, child: Pid) -> Result<Sources, Refusal> {
+fn prepare(
+    plan: &Plan,
+    sender: Vec<u8>,
+    keeps_table: bool,
+    child: Pid,
+) -> Result<(Sources, Option<Tcpto>), Refusal> {
     let control = if plan.exchanger_rules { Some(ControlDirectory::open()?) } else { None };
     let reads_files = match plan.exchanger_rules || plan.tls.certificate.anchors().is_some() {
         true => ReadsFiles::Yes,
         false => ReadsFiles::No,
     };
-    sandbox::confine_monitor(child, reads_files)?;
-    Ok(Sources { control, sender })
+    let table = if keeps_table { Tcpto::open(Path::new(HOME)) } else { None };
+    let updates_file = if table.is_some() { UpdatesFile::Yes } else { UpdatesFile::No };
+    sandbox::confine_monitor(child, reads_files, updates_file)?;
+    Ok((Sources { control, sender }, table))
 }
 
 /// Overwrites what the look-ups left below the present stack frame: vector registers full of other lines, as

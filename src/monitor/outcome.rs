@@ -8,14 +8,19 @@ use std::net::IpAddr;
 
 use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
+use super::tcpto::Evidence;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
 use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
-use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
+use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
-use texts::{RESOURCES, cannot_bind, child_failed, connection_died, message_fault, not_found, tlsa_unknown};
+use texts::{
+    RESOURCES, cannot_bind, child_failed, connection_died, message_fault, message_unreadable, no_connection,
+    not_found, tlsa_unknown,
+};
 
+mod qmtp;
 mod smtp;
 pub mod texts;
 pub mod tls_texts;
@@ -76,6 +81,7 @@ pub struct Transcript {
     /// What TLS needs as far as the destination decides it.
     policy: TlsPolicy,
     exchanger_rules: bool,
+    protocol: Protocol,
     /// How TLS starts by the plan.
     tls_start: TlsStart,
     stage: Stage,
@@ -88,6 +94,10 @@ pub struct Transcript {
     walk: Walk,
     recipients: Vec<RecipientReport>,
     verdict: Option<MessageReport>,
+    /// By QMTP: the message could not be read to its end.
+    feed_failed: bool,
+    /// Which addresses answered and which did not.
+    evidence: Evidence,
     /// Of a probe only.
     seen: Option<Vec<Seen>>,
 }
@@ -115,6 +125,7 @@ impl Transcript {
             local: plan.local,
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
+            protocol: plan.protocol,
             tls_start: plan.tls_start,
             stage: Stage::Confining,
             in_force: None,
@@ -124,6 +135,8 @@ impl Transcript {
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
             verdict: None,
+            feed_failed: false,
+            evidence: Evidence::default(),
             seen: (plan.purpose == Purpose::Probe).then(Vec::new),
         }
     }
@@ -191,9 +204,15 @@ impl Transcript {
         self.over(report);
     }
 
+    /// What the attempts to connect showed.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// The reports of a delivery that came to its verdict.
     pub fn conclude(self) -> Reports {
         match self.verdict {
+            Some(_) if self.feed_failed => Reports::feed_failed(message_unreadable()),
             Some(message) => Reports::new(self.recipients, message),
             None => self.broken(Broken::Died),
         }
@@ -208,7 +227,7 @@ impl Transcript {
     /// The one report when the child failed us.
     pub fn broken(self, how: Broken) -> Reports {
         match (self.stage, &self.server) {
-            (Stage::Sent, Some(server)) => {
+            (Stage::Sent | Stage::Answers, Some(server)) => {
                 MessageReport::Temporary(connection_died(server.address, true)).into()
             }
             _ => child_failed(how).into(),
@@ -235,6 +254,7 @@ impl Transcript {
                 self.walk.all_permanent = false;
                 self.stage = Stage::Walking;
             }
+            Claim::Unanswered(address) => self.evidence.unanswered(address)?,
             Claim::CannotBind(family) => {
                 let address = self.local.of(family).ok_or(Broken::Lied)?;
                 self.over(MessageReport::Temporary(cannot_bind(address)));
@@ -244,10 +264,14 @@ impl Transcript {
                 let awaits_rule = self.exchanger_rules && server.name.is_some();
                 self.in_force = if awaits_rule { None } else { Some(self.policy.clone()) };
                 self.see(Seen::Connected(server.clone()))?;
+                self.evidence.answered(server.address);
                 self.server = Some(server);
                 self.tls = None;
                 self.anchor_queries = 0;
-                self.stage = Stage::Greeting;
+                self.stage = match self.protocol {
+                    Protocol::Smtp => Stage::Greeting,
+                    Protocol::Qmtp => Stage::Packing,
+                };
             }
             Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false)?,
             Claim::Exhausted => {
@@ -276,8 +300,14 @@ impl Transcript {
                 let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
                 self.walk_on(text, false)?;
             }
+            Claim::Package => self.package()?,
+            Claim::Answered(answer) => self.answered(&answer)?,
+            Claim::NotQmtp => self.not_qmtp(),
+            Claim::Lost if self.protocol == Protocol::Qmtp => self.lost_package()?,
             Claim::NotSmtp | Claim::Lost => self.lost()?,
+            Claim::EndOfData if self.protocol == Protocol::Qmtp => self.stage = Stage::Answers,
             Claim::EndOfData => self.stage = Stage::Sent,
+            Claim::MessageFault(_) if self.protocol == Protocol::Qmtp => self.feed_failed(),
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
         Ok(())
@@ -285,9 +315,7 @@ impl Transcript {
 
     fn exhausted(&mut self) -> MessageReport {
         match self.walk.last_failure.take() {
-            None => MessageReport::Temporary(Text::new(
-                "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)",
-            )),
+            None => MessageReport::Temporary(no_connection(self.protocol)),
             Some(text) if self.walk.all_permanent => MessageReport::Permanent(text),
             Some(text) => MessageReport::Temporary(text),
         }
@@ -314,7 +342,11 @@ impl Transcript {
         if observation != Observation::Ready {
             return self.see(Seen::Observed(observation));
         }
-        if self.stage != Stage::Session || !self.allows(self.tls) {
+        let may_go_on = match self.protocol {
+            Protocol::Smtp => self.stage == Stage::Session && self.allows(self.tls),
+            Protocol::Qmtp => self.stage == Stage::Packing && self.may_pack(),
+        };
+        if !may_go_on {
             return Err(Broken::Lied);
         }
         self.stage = Stage::Walking;
@@ -351,6 +383,8 @@ impl Transcript {
     }
 }
 
+#[cfg(test)]
+mod qmtp_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! The child is taken for hostile: nothing is permitted that this table does not name, and what is not
 //! permitted ends the child. A `K` can only come about along connection, greeting, MAIL, RCPT, DATA,
-//! end of data and final reply, because no shorter way is in the table.
+//! end of data and final reply, or along connection, package, its end and an answer for every recipient, because no
+//! shorter way is in the table.
 #![forbid(unsafe_code)]
 
-use crate::ipc::{Claim, Message, Request, Step};
+use crate::ipc::{Claim, Message, MessageFault, Request, Step};
 
 /// How far the delivery has come, by the child's claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,12 @@ pub enum Stage {
     Body,
     /// The end of data may have been sent; the final reply is awaited.
     Sent,
+    /// Connected for QMTP, which has no greeting: TLS, or the package, is next.
+    Packing,
+    /// The package is being sent.
+    Package,
+    /// The end of the package may have been sent; recipients are being answered.
+    Answers,
     /// The verdict is known.
     Over,
 }
@@ -57,26 +64,44 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::NotConfined(_)), Confining),
     permit!(
         Message::Claim(Claim::Progress),
-        Resolving | Walking | Greeting | Hello | HelloAgain | Session | Recipients | Data | Body | Sent
+        Resolving
+            | Walking
+            | Greeting
+            | Hello
+            | HelloAgain
+            | Session
+            | Recipients
+            | Data
+            | Body
+            | Sent
+            | Packing
+            | Package
+            | Answers
     ),
     permit!(Message::Claim(Claim::NotFound(_)), Resolving),
     permit!(Message::Claim(Claim::Unreachable), Resolving | Walking),
+    permit!(Message::Claim(Claim::Unanswered(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::Connected(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::TlsaUnknown(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::CannotBind(_) | Claim::NoSocket), Resolving | Walking),
     permit!(Message::Claim(Claim::Exhausted), Walking),
-    permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session),
-    permit!(Message::Request(Request::TlsPolicy), Greeting),
-    permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session),
+    permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session | Packing),
+    permit!(Message::Request(Request::TlsPolicy), Greeting | Packing),
+    permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::Replied(Step::Greeting, _)), Greeting),
     permit!(Message::Claim(Claim::Replied(Step::Ehlo, _)), Hello),
     permit!(Message::Claim(Claim::Replied(Step::Helo, _)), HelloAgain),
-    permit!(Message::Claim(Claim::TlsEstablished(_) | Claim::TlsFailed(_)), Greeting | Session),
+    permit!(Message::Claim(Claim::TlsEstablished(_) | Claim::TlsFailed(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session),
     permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients),
     permit!(Message::Claim(Claim::Replied(Step::Data, _)), Data),
-    permit!(Message::Claim(Claim::EndOfData | Claim::MessageFault(_)), Body),
+    permit!(Message::Claim(Claim::EndOfData), Body | Package),
+    permit!(Message::Claim(Claim::MessageFault(MessageFault::Unreadable)), Body | Package),
+    permit!(Message::Claim(Claim::MessageFault(MessageFault::PartialLastLine)), Body),
     permit!(Message::Claim(Claim::Replied(Step::EndOfData, _)), Sent),
+    permit!(Message::Claim(Claim::Package), Packing),
+    permit!(Message::Claim(Claim::Answered(_)), Answers),
+    permit!(Message::Claim(Claim::Lost | Claim::NotQmtp), Package | Answers),
     permit!(
         Message::Claim(Claim::Lost | Claim::NotSmtp),
         Greeting | Hello | HelloAgain | Session | Recipients | Data | Body | Sent

@@ -7,20 +7,16 @@
 use std::net::IpAddr;
 
 use super::control::local_address::LocalAddress;
-use super::control::routes::Origin;
-use super::control::smtproutes::Protocol;
-use super::control::tlsdestinations::{self, TlsRule};
+use super::control::routes::{Origin, Route};
+use super::control::tlsdestinations;
 use super::control::{ControlDirectory, ControlError, timeouts};
 use super::refusal::Refusal;
 use super::selection::{Selection, select};
 use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::host::Host;
-use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
+use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose};
 use crate::startup::Environment;
-
-/// The port that means QMTPS, whatever leads to it.
-const QMTPS: u16 = 6209;
 
 /// Reads the control files and decides. `message_octets` is the length of a regular file.
 pub fn plan(
@@ -32,6 +28,8 @@ pub fn plan(
     let selection = select(&control, &invocation)?;
     let helo = selection.helo(&control)?.value;
     let timeouts = timeouts::timeouts(&control)?;
+    let protocol = selection.protocol();
+    refuse_credentials_by_qmtp(&selection, protocol)?;
     refuse_unsupported(&selection)?;
     let (tls_start, port) = selection.port().value;
     let tls = selection.tls.policy();
@@ -50,10 +48,12 @@ pub fn plan(
     Ok(Plan {
         purpose: Purpose::Deliver,
         destination,
+        protocol,
         port,
         tls_start,
         tls,
         exchanger_rules,
+        skip: Vec::new(),
         local,
         helo,
         sender: invocation.sender,
@@ -64,20 +64,27 @@ pub fn plan(
     })
 }
 
+/// A message that is to be sent in somebody's name is not sent in nobody's.
+fn refuse_credentials_by_qmtp(selection: &Selection, protocol: Protocol) -> Result<(), ControlError> {
+    match (&selection.route, protocol) {
+        (Some((_, Route { origin, credentials: Some(_), .. })), Protocol::Qmtp) => {
+            Err(origin.bad("QMTP has no authentication"))
+        }
+        (_, Protocol::Qmtp | Protocol::Smtp) => Ok(()),
+    }
+}
+
 fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
     let unsupported =
         |origin: Origin| Err(ControlError::Unsupported { file: origin.file, line: origin.line });
-    if let Some((protocol, route)) = &selection.route
-        && (*protocol == Protocol::Qmtp || route.port == Some(QMTPS) || route.credentials.is_some())
+    if let Some((_, route)) = &selection.route
+        && route.credentials.is_some()
     {
         return unsupported(route.origin);
     }
-    match &selection.tls {
-        TlsRule { origin: Some(origin), port: Some((_, QMTPS)), .. } => unsupported(*origin),
-        TlsRule { .. } => match &selection.certificate {
-            Some(certificate) => unsupported(certificate.origin),
-            None => Ok(()),
-        },
+    match &selection.certificate {
+        Some(certificate) => unsupported(certificate.origin),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The client side of SMTP (RFC 5321). Network child.
 
 mod body;
-mod dialogue;
+pub(super) mod dialogue;
 mod replies;
-pub(super) mod walk;
 mod wire;
