@@ -58,6 +58,24 @@ impl Path {
         self.needs_smtputf8
     }
 
+    /// The address without the quotes that SMTP needs: as QMTP carries it, and as the argument was.
+    pub fn unquoted(&self) -> Vec<u8> {
+        let Some(quoted) = self.octets.strip_prefix(b"\"") else {
+            return self.octets.clone();
+        };
+        let mut address = Vec::with_capacity(quoted.len());
+        let mut octets = quoted.iter().copied();
+        while let Some(octet) = octets.next() {
+            match octet {
+                b'"' => break,
+                b'\\' => address.extend(octets.next()),
+                octet => address.push(octet),
+            }
+        }
+        address.extend(octets);
+        address
+    }
+
     /// Whether this is the sender of a bounce.
     pub fn is_null(&self) -> bool {
         self.octets.is_empty()
@@ -148,6 +166,7 @@ mod tests {
             ("a..b@example.test", "\"a..b\"@example.test"),
             ("a@b@example.test", "\"a@b\"@example.test"),
             ("@example.test", "\"\"@example.test"),
+            ("\"a b\"@example.test", "\"\\\"a b\\\"\"@example.test"),
             ("postmaster", "postmaster"),
             ("a..b", "a..b"),
             ("c d", "\"c d\""),
@@ -155,6 +174,7 @@ mod tests {
             ("x@[IPv6:2001:db8::1]", "x@[IPv6:2001:db8::1]"),
         ] {
             assert_eq!(forward(argument).as_deref(), Ok(path), "{argument}");
+            assert_eq!(Path::forward(argument.as_bytes()).unwrap().unquoted(), argument.as_bytes());
         }
     }
 

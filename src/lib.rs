@@ -6,7 +6,7 @@
 //! ipc/, plan, host,        the vocabulary of both: they import neither side
 //!   envelope, tls_policy,
 //!   authentication
-//! network/                 the confined process: DNS, TLS, SMTP
+//! network/                 the confined process: DNS, TLS, SMTP, QMTP
 //! report                   the only writer of descriptor 1
 //! sealed                   memory for secrets, of the monitor alone
 //! sys                      system calls without a safe wrapper

@@ -20,6 +20,8 @@ pub struct Plan {
     pub purpose: Purpose,
     /// Where to connect.
     pub destination: Destination,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// The TCP port.
     pub port: u16,
     /// Whether TLS starts with the connection, before the greeting, or by STARTTLS.
@@ -30,6 +32,8 @@ pub struct Plan {
     pub exchanger_rules: bool,
     /// Where the credentials may go that the monitor keeps; none: there are none.
     pub authentication: Option<Authentication>,
+    /// Addresses that did not answer lately: not to be connected to.
+    pub skip: Vec<IpAddr>,
     /// Where to connect from.
     pub local: LocalAddresses,
     /// What EHLO and HELO say (`helohost` or `me`).
@@ -57,6 +61,30 @@ pub enum Purpose {
     /// To go as far as the envelope with every exchanger, and to tell what it sees; there is no message.
     Probe,
 }
+
+/// What carries the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP (RFC 5321), and SMTPS where TLS starts with the connection.
+    Smtp,
+    /// QMTP, and QMTPS where TLS starts with the connection. There is no STARTTLS in it.
+    Qmtp,
+}
+
+impl Protocol {
+    /// The port where no line says one.
+    pub fn port(self) -> u16 {
+        match self {
+            Protocol::Smtp => 25,
+            Protocol::Qmtp => 209,
+        }
+    }
+}
+
+/// The port that means SMTPS where a TLS rule gives it.
+pub const SMTPS: u16 = 465;
+/// The port that means QMTPS, whatever leads to it.
+pub const QMTPS: u16 = 6209;
 
 /// How the server is found.
 #[derive(Clone, Debug, PartialEq, Eq)]

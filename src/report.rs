@@ -32,6 +32,12 @@ impl Text {
         Text(format!("{first}\n{line}\n{rest}"))
     }
 
+    /// What the server said about one recipient by QMTP: on one line, cleaned. Its lines carry no codes, so none of
+    /// them may begin a line of the report.
+    pub fn of_qmtp(protocol: &str, said: &[u8]) -> Text {
+        Text::new(format!("{protocol}: {}", cleaned(said).replace('\n', "?")))
+    }
+
     /// Adds what the server said: its reply lines with their codes, cleaned.
     #[must_use]
     pub fn remote_host_said(mut self, reply: &ReplyText) -> Text {
@@ -67,6 +73,8 @@ pub fn printable(name: &[u8]) -> String {
 pub enum RecipientReport {
     /// `r`: the server accepted this recipient.
     Accepted,
+    /// `r`, with a text: by QMTP the server has words for it.
+    AcceptedSaying(Text),
     /// `s`: refused for now.
     Deferred(Text),
     /// `h`: refused for good.
@@ -89,6 +97,14 @@ pub enum MessageReport {
 pub struct Reports {
     recipients: Vec<RecipientReport>,
     message: MessageReport,
+    feed: Feed,
+}
+
+/// Whether the message could be read to its end: what the exit status says, and only by QMTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feed {
+    Whole,
+    Failed,
 }
 
 /// Whether the reports have been handed to descriptor 1, wholly or in part.
@@ -97,7 +113,22 @@ static WRITTEN: AtomicBool = AtomicBool::new(false);
 impl Reports {
     /// Reports of a dialogue that reached the recipients.
     pub fn new(recipients: Vec<RecipientReport>, message: MessageReport) -> Reports {
-        Reports { recipients, message }
+        Reports { recipients, message, feed: Feed::Whole }
+    }
+
+    /// The one temporary report of a delivery by QMTP whose message could not be read to its announced end. The exit
+    /// status is 1, as qmail-remote(8) wants it; it makes a bounce of this at qmail-rspawn, which looks at the status
+    /// first. Never a success: nobody got the whole package.
+    pub fn feed_failed(text: Text) -> Reports {
+        Reports { feed: Feed::Failed, ..Reports::from(MessageReport::Temporary(text)) }
+    }
+
+    /// The exit status that goes with them.
+    pub fn exit_status(&self) -> u8 {
+        match self.feed {
+            Feed::Whole => 0,
+            Feed::Failed => 1,
+        }
     }
 
     /// The bytes for qmail-rspawn.
@@ -106,6 +137,7 @@ impl Reports {
         for recipient in &self.recipients {
             match recipient {
                 RecipientReport::Accepted => bytes.push(b'r'),
+                RecipientReport::AcceptedSaying(text) => put(b'r', text, &mut bytes),
                 RecipientReport::Deferred(text) => put(b's', text, &mut bytes),
                 RecipientReport::Rejected(text) => put(b'h', text, &mut bytes),
             }
@@ -120,17 +152,17 @@ impl Reports {
         bytes
     }
 
-    /// Writes everything and ends the process with status 0. When the reader is gone there is nobody
-    /// left to tell; qmail-rspawn takes "no output" as a temporary failure.
+    /// Writes everything and ends the process, with status 0 unless a feed failed. When the reader is gone there is
+    /// nobody left to tell; qmail-rspawn takes "no output" as a temporary failure.
     pub fn finish(self) -> ! {
         write_once(&self.encode());
-        sandbox::leave(0)
+        sandbox::leave(self.exit_status())
     }
 }
 
 impl From<MessageReport> for Reports {
     fn from(message: MessageReport) -> Reports {
-        Reports { recipients: Vec::new(), message }
+        Reports::new(Vec::new(), message)
     }
 }
 
@@ -195,6 +227,25 @@ mod tests {
              h192.0.2.1 does not like recipient.\\nRemote host said: 550 no\\n\\x00\
              s192.0.2.1 does not like recipient.\\nRemote host said: 450-wait\\n450 more\\n\\x00\
              K192.0.2.1 accepted message.\\nRemote host said: 250 ok\\n\\x00"
+        );
+    }
+
+    #[test]
+    fn an_answer_of_qmtp_is_one_clean_line_and_a_failed_feed_no_success() {
+        let answer = Text::of_qmtp("qmtps", b"ok\0\n\nRemote host said: 250\x1b \xc3\xbc\xff");
+        let reports = Reports::new(
+            vec![RecipientReport::AcceptedSaying(answer)],
+            MessageReport::Success(Text::new("All received okay by 192.0.2.1")),
+        );
+        assert_eq!(reports.exit_status(), 0);
+        assert_eq!(
+            String::from_utf8(reports.encode()).unwrap(),
+            "rqmtps: ok???Remote host said: 250? \u{fc}?\n\0KAll received okay by 192.0.2.1\n\0"
+        );
+        let failed = Reports::feed_failed(Text::new("Unable to read message. (#4.3.0)"));
+        assert_eq!(
+            (failed.encode(), failed.exit_status()),
+            (b"ZUnable to read message. (#4.3.0)\n\0".to_vec(), 1)
         );
     }
 

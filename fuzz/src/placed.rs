@@ -5,8 +5,8 @@ use qmail_remote::monitor::control::ControlError;
 use qmail_remote::monitor::control::domaincerts::DomainCert;
 use qmail_remote::monitor::control::domainips::DomainIps;
 use qmail_remote::monitor::control::routes::{Origin, Route};
-use qmail_remote::monitor::control::smtproutes::Protocol;
 use qmail_remote::monitor::control::tlsdestinations::TlsRule;
+use qmail_remote::plan::Protocol;
 
 /// What a look-up finds.
 pub trait Placed {

@@ -14,7 +14,7 @@ mod monitor;
 mod rule;
 
 use crate::error::Error;
-use crate::monitor::ReadsFiles;
+use crate::monitor::{ReadsFiles, UpdatesFile};
 use crate::step::Step;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -26,12 +26,20 @@ pub fn child_rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// The monitor's table.
-pub fn monitor_rules(reads: ReadsFiles) -> impl Iterator<Item = &'static Rule> {
-    let reads: &[Rule] = match reads {
+pub fn monitor_rules(reads: ReadsFiles, updates: UpdatesFile) -> impl Iterator<Item = &'static Rule> {
+    let of_readers: &[Rule] = match reads {
         ReadsFiles::No => &[],
         ReadsFiles::Yes => monitor::READS_FILES,
     };
-    common::RULES.iter().chain(monitor::RULES).chain(reads)
+    let of_updaters: &[Rule] = match updates {
+        UpdatesFile::No => &[],
+        UpdatesFile::Yes => monitor::UPDATES_FILE,
+    };
+    let of_both: &[Rule] = match (reads, updates) {
+        (ReadsFiles::No, UpdatesFile::No) => &[],
+        (ReadsFiles::Yes, _) | (_, UpdatesFile::Yes) => monitor::READS_PLACES,
+    };
+    common::RULES.iter().chain(monitor::RULES).chain(of_readers).chain(of_updaters).chain(of_both)
 }
 
 /// Installs the child's table in the calling process.
@@ -40,10 +48,10 @@ pub(crate) fn confine_child() -> Result<(), Error> {
 }
 
 /// Installs the monitor's table in the calling process, with `child` as the only process it may kill.
-pub(crate) fn confine_monitor(child: Pid, reads: ReadsFiles) -> Result<(), Error> {
+pub(crate) fn confine_monitor(child: Pid, reads: ReadsFiles, updates: UpdatesFile) -> Result<(), Error> {
     // To kill(2), 0 and negative numbers are groups of processes.
     match u32::try_from(child.as_raw()) {
-        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(reads), Some(pid))?),
+        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(reads, updates), Some(pid))?),
         Ok(_) | Err(_) => Err(Error::Refused { step: Step::Seccomp, errno: Errno::ESRCH }),
     }
 }
@@ -53,17 +61,26 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    /// Every monitor that there can be.
+    const MONITORS: [(ReadsFiles, UpdatesFile); 4] = [
+        (ReadsFiles::No, UpdatesFile::No),
+        (ReadsFiles::No, UpdatesFile::Yes),
+        (ReadsFiles::Yes, UpdatesFile::No),
+        (ReadsFiles::Yes, UpdatesFile::Yes),
+    ];
+
     #[test]
     fn all_tables_compile() {
         assert!(filter::compile(child_rules(), None).is_ok());
-        for reads in [ReadsFiles::No, ReadsFiles::Yes] {
-            assert!(filter::compile(monitor_rules(reads), Some(4711)).is_ok());
+        for (reads, updates) in MONITORS {
+            assert!(filter::compile(monitor_rules(reads, updates), Some(4711)).is_ok());
         }
     }
 
     #[test]
     fn every_line_has_a_name_and_a_reason_and_is_the_only_one_for_its_call() {
-        for rules in [child_rules().collect::<Vec<_>>(), monitor_rules(ReadsFiles::Yes).collect()] {
+        let of_monitors = MONITORS.map(|(reads, updates)| monitor_rules(reads, updates).collect::<Vec<_>>());
+        for rules in of_monitors.into_iter().chain([child_rules().collect()]) {
             let calls: HashSet<_> = rules.iter().map(|rule| rule.call).collect();
             assert_eq!(calls.len(), rules.len());
             for rule in rules {
@@ -75,9 +92,9 @@ mod tests {
 
     #[test]
     fn the_monitors_table_needs_a_child() {
-        assert_eq!(filter::compile(monitor_rules(ReadsFiles::No), None), Err(Error::Table));
+        assert_eq!(filter::compile(monitor_rules(ReadsFiles::No, UpdatesFile::No), None), Err(Error::Table));
         for pid in [0, -1, i32::MIN] {
-            assert!(confine_monitor(Pid::from_raw(pid), ReadsFiles::No).is_err());
+            assert!(confine_monitor(Pid::from_raw(pid), ReadsFiles::No, UpdatesFile::No).is_err());
         }
     }
 }

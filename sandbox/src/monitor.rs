@@ -20,6 +20,16 @@ pub enum ReadsFiles {
     Yes,
 }
 
+/// Whether the monitor has to change a file that is open already once it is confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdatesFile {
+    /// It writes to pipes only.
+    No,
+    /// It may lock what it has open, and write in place. Landlock looks at files when they are opened, so that
+    /// this is what the descriptor allows.
+    Yes,
+}
+
 /// Confines the calling process, for good. `child` is the only process it may signal, with SIGKILL only.
 /// It must have one thread. Afterwards it must end through [`leave`](crate::leave).
 ///
@@ -27,12 +37,12 @@ pub enum ReadsFiles {
 ///
 /// # Errors
 /// Any error means that the process is not confined. The caller must kill and reap the child without reading from it.
-pub fn confine_monitor(child: Pid, reads: ReadsFiles) -> Result<(), Error> {
+pub fn confine_monitor(child: Pid, reads: ReadsFiles, updates: UpdatesFile) -> Result<(), Error> {
     capabilities::keep_only_kill()?;
     // The first hash table of a thread asks the kernel for random numbers, later ones do not. The table has no such
     // call, so the first one is now: whether the monitor may use a hash table must not depend on who started it.
     let _seeded = RandomState::new();
     prctl::set_no_new_privs().map_err(Error::refused(Step::NoNewPrivileges))?;
     domain::enter_monitor(reads)?;
-    calls::confine_monitor(child, reads)
+    calls::confine_monitor(child, reads, updates)
 }

@@ -8,6 +8,7 @@
 pub mod child_end;
 pub mod frame;
 pub mod observation;
+pub mod qmtp_answer;
 pub mod reason;
 pub mod secret;
 pub mod server_reply;
@@ -20,6 +21,7 @@ use crate::authentication::Mechanism;
 use crate::host::HostName;
 use crate::tls_policy::{Proof, TlsPolicy};
 use observation::Observation;
+use qmtp_answer::QmtpAnswer;
 use reason::Reason;
 use secret::Secret;
 use server_reply::ReplyText;
@@ -88,8 +90,10 @@ pub enum Claim {
     Progress,
     /// The server could not be found.
     NotFound(LookupFailure),
-    /// An exchanger could not be reached at any of its addresses.
+    /// An exchanger could not be reached at any of its addresses, or all of them were to be left alone.
     Unreachable,
+    /// Nothing answered at this address, or it refused the connection. One that was overtaken by another has not failed.
+    Unanswered(IpAddr),
     /// The local address of this family is not one of this machine's.
     CannotBind(Family),
     /// The system has no socket to give.
@@ -112,9 +116,15 @@ pub enum Claim {
     TlsFailed(TlsFailure),
     /// The plan's credentials are not used with this server: no mechanism is left that it offers and they may go by.
     NotAuthenticated,
-    /// The end-of-data mark, or the last octet of a chunk, is about to be sent: from here on the message may have been
-    /// delivered. With a pipelined chunk that is before MAIL is answered.
+    /// The package of QMTP is about to be sent: from here on no other server may get the message.
+    Package,
+    /// The end-of-data mark, the last octet of a chunk, or the end of the package is about to be sent: from here on the
+    /// message may have been delivered. With a pipelined chunk that is before MAIL is answered.
     EndOfData,
+    /// The server's answer for the next recipient, by QMTP.
+    Answered(QmtpAnswer),
+    /// What came was not an answer of QMTP.
+    NotQmtp,
     /// The message could not be sent to its end; the transaction was not completed.
     MessageFault(MessageFault),
     /// No exchanger is left to try.
@@ -122,6 +132,9 @@ pub enum Claim {
     /// Something for people to read; of a probe only.
     Observed(Box<Observation>),
 }
+
+/// The most addresses that one delivery may claim to be unanswered: half of what the table of them holds.
+pub const MOST_UNANSWERED: usize = 16;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,7 +230,7 @@ pub enum TlsFailure {
 /// What is wrong with the message itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageFault {
-    /// read(2) failed, or a file ended before its length.
+    /// read(2) failed, or a file ended before its length. By QMTP the feed of the package has failed.
     Unreadable,
     /// The last line has no line feed.
     PartialLastLine,

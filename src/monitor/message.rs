@@ -1,7 +1,7 @@
 //! Looks at the message on descriptor 0 before anything is connected. Monitor only.
 //!
-//! On a regular file a last line without its line feed is found here; on a pipe the network child finds
-//! it at the end. Descriptor 0 may be anything that the caller left there.
+//! On a regular file a last line without its line feed is found here, if it matters to the protocol; on a pipe the
+//! network child finds it at the end. Descriptor 0 may be anything that the caller left there.
 #![forbid(unsafe_code)]
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -9,7 +9,9 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::sys::uio::pread;
 use nix::unistd::{Whence, lseek};
 
+use super::refusal::Refusal;
 use crate::ipc::MessageFault;
+use crate::plan::Protocol;
 
 /// A message in a regular file: from the present offset to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +22,32 @@ pub struct FilePart {
     pub octets: u64,
 }
 
-/// Refuses a message that cannot be read or that SMTP cannot carry, as far as that can be told now. Gives
-/// the part of a regular file; none for anything else.
-pub fn inspect() -> Result<Option<FilePart>, MessageFault> {
-    use MessageFault::{PartialLastLine, Unreadable};
+/// What can be told of the message before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The part of a regular file; none for anything else.
+    pub part: Option<FilePart>,
+    /// Whether the last line of a regular file lacks its line feed.
+    ends_in_mid_line: bool,
+}
+
+impl Message {
+    /// Refuses what `protocol` cannot carry. SMTP knows lines only; QMTP takes any octets, and announces how many.
+    pub fn fits(self, protocol: Protocol) -> Result<(), Refusal> {
+        match (protocol, self) {
+            (Protocol::Smtp, Message { ends_in_mid_line: true, .. }) => {
+                Err(MessageFault::PartialLastLine.into())
+            }
+            (Protocol::Qmtp, Message { part: None, .. }) => Err(Refusal::MessageNotInFile),
+            (Protocol::Smtp | Protocol::Qmtp, _) => Ok(()),
+        }
+    }
+}
+
+/// Refuses a message that cannot be read, as far as that can be told now.
+pub fn inspect() -> Result<Message, MessageFault> {
+    use MessageFault::Unreadable;
+    let of = |part, ends_in_mid_line| Ok(Message { part, ends_in_mid_line });
     let stdin = std::io::stdin();
     let status = fstat(&stdin).map_err(|_| Unreadable)?;
     let flags = fcntl(&stdin, FcntlArg::F_GETFL).map_err(|_| Unreadable)?;
@@ -40,16 +64,15 @@ pub fn inspect() -> Result<Option<FilePart>, MessageFault> {
             let octets = u64::try_from(status.st_size.saturating_sub(offset)).map_err(|_| Unreadable)?;
             let part = FilePart { offset: u64::try_from(offset).map_err(|_| Unreadable)?, octets };
             if octets == 0 {
-                return Ok(Some(part));
+                return of(Some(part), false);
             }
             let mut last = [0];
             match pread(&stdin, &mut last, status.st_size.saturating_sub(1)) {
-                Ok(1) if last == *b"\n" => Ok(Some(part)),
-                Ok(1) => Err(PartialLastLine),
+                Ok(1) => of(Some(part), last != *b"\n"),
                 Ok(_) | Err(_) => Err(Unreadable),
             }
         }
-        _ => Ok(None),
+        _ => of(None, false),
     }
 }
 

@@ -19,22 +19,25 @@ pub mod resolvers;
 pub mod secrets;
 pub mod selection;
 pub mod serve;
+pub mod tcpto;
 pub mod trust_store;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use nix::unistd::Pid;
-use sandbox::ReadsFiles;
+use sandbox::{ReadsFiles, UpdatesFile};
 
 use child::NetworkEntry;
-use control::ControlDirectory;
+use control::{ControlDirectory, HOME};
 use outcome::{Broken, Seen, Transcript};
 use refusal::{ACCOUNT, Refusal};
 use secrets::Secrets;
 use serve::Sources;
+use tcpto::Tcpto;
 
 use crate::args::Invocation;
-use crate::plan::{Plan, Purpose, TlsStart};
+use crate::plan::{Plan, Protocol, Purpose, QMTPS, SMTPS, TlsStart};
 use crate::report::{MessageReport, Reports};
 use crate::startup::Environment;
 use crate::sys;
@@ -48,16 +51,21 @@ pub fn deliver(
     let invocation = Invocation::parse(arguments)?;
     let message = message::inspect()?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let (plan, secrets) = planning::plan(invocation, message, environment)?;
+    let (planned, secrets) = planning::plan(invocation, message.part, environment)?;
+    message.fits(planned.protocol)?;
+    // Not kept open: the child must not have it.
+    let skip = Tcpto::open(Path::new(HOME)).map(|table| table.to_skip());
+    let keeps_table = skip.is_some();
+    let plan = Plan { skip: skip.unwrap_or_default(), ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    match carry_out(&plan, sender, secrets, &mut transcript, entry)? {
+    match carry_out(&plan, sender, secrets, keeps_table, &mut transcript, entry)? {
         Ok(()) => Ok(transcript.conclude()),
         Err(how) => Ok(transcript.broken(how)),
     }
 }
 
 /// A delivery that turns back before the envelope: what it saw, and what stopped it. `port` replaces that of the control
-/// files, and 465 means implicit TLS. Sends nothing of any message.
+/// files; 465 means SMTPS, and 6209 QMTPS. Sends nothing of any message.
 pub fn probe(
     arguments: impl IntoIterator<Item = OsString>,
     port: Option<u16>,
@@ -68,14 +76,16 @@ pub fn probe(
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
     // It turns back before AUTH: the secrets are given up here.
     let (planned, _) = planning::plan(invocation, None, environment)?;
-    let (port, tls_start) = match port {
-        Some(465) => (465, TlsStart::Implicit),
-        Some(port) => (port, TlsStart::StartTls),
-        None => (planned.port, planned.tls_start),
+    let (protocol, tls_start) = match port {
+        Some(SMTPS) => (Protocol::Smtp, TlsStart::Implicit),
+        Some(QMTPS) => (Protocol::Qmtp, TlsStart::Implicit),
+        Some(_) => (planned.protocol, TlsStart::StartTls),
+        None => (planned.protocol, planned.tls_start),
     };
-    let plan = Plan { purpose: Purpose::Probe, port, tls_start, authentication: None, ..planned };
+    let port = port.unwrap_or(planned.port);
+    let plan = Plan { purpose: Purpose::Probe, protocol, port, tls_start, authentication: None, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    let result = carry_out(&plan, sender, Secrets::default(), &mut transcript, entry)?;
+    let result = carry_out(&plan, sender, Secrets::default(), false, &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();
     let stopped = match result {
         Ok(()) => stopped,
@@ -84,11 +94,13 @@ pub fn probe(
     Ok((plan, seen, stopped))
 }
 
-/// Forks the child, confines the monitor, and listens until there is a verdict.
+/// Forks the child, confines the monitor, and listens until there is a verdict. What the attempts to connect showed is
+/// written down when `keeps_table`.
 fn carry_out(
     plan: &Plan,
     sender: Vec<u8>,
     secrets: Secrets,
+    keeps_table: bool,
     transcript: &mut Transcript,
     entry: NetworkEntry,
 ) -> Result<Result<(), Broken>, Refusal> {
@@ -96,8 +108,14 @@ fn carry_out(
     sys::wipe_stack();
     let identity = sandbox::Identity::choose(ACCOUNT)?;
     let child = child::start(plan, identity, entry)?;
-    match prepare(plan, sender, secrets, child.pid) {
-        Ok(mut sources) => Ok(serve::serve(child, transcript, &mut sources, plan.timeouts.longest())),
+    match prepare(plan, sender, secrets, keeps_table, child.pid) {
+        Ok((mut sources, table)) => {
+            let result = serve::serve(child, transcript, &mut sources, plan.timeouts.longest());
+            if let Some(table) = table {
+                table.update(transcript.evidence());
+            }
+            Ok(result)
+        }
         Err(refusal) => {
             child.end();
             Err(refusal)
@@ -106,12 +124,20 @@ fn carry_out(
 }
 
 /// Confines the monitor, for what it will be asked.
-fn prepare(plan: &Plan, sender: Vec<u8>, secrets: Secrets, child: Pid) -> Result<Sources, Refusal> {
+fn prepare(
+    plan: &Plan,
+    sender: Vec<u8>,
+    secrets: Secrets,
+    keeps_table: bool,
+    child: Pid,
+) -> Result<(Sources, Option<Tcpto>), Refusal> {
     let control = if plan.exchanger_rules { Some(ControlDirectory::open()?) } else { None };
     let reads_files = match plan.exchanger_rules || plan.tls.certificate.anchors().is_some() {
         true => ReadsFiles::Yes,
         false => ReadsFiles::No,
     };
-    sandbox::confine_monitor(child, reads_files)?;
-    Ok(Sources { control, sender, secrets })
+    let table = if keeps_table { Tcpto::open(Path::new(HOME)) } else { None };
+    let updates_file = if table.is_some() { UpdatesFile::Yes } else { UpdatesFile::No };
+    sandbox::confine_monitor(child, reads_files, updates_file)?;
+    Ok((Sources { control, sender, secrets }, table))
 }

@@ -8,19 +8,21 @@ use std::net::IpAddr;
 
 use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
+use super::tcpto::Evidence;
 use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
 use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
-use crate::plan::{Destination, LocalAddresses, Plan, Purpose, TlsStart};
+use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
 use texts::{
-    RESOURCES, cannot_bind, child_failed, connection_died, message_fault, no_smtputf8, not_found,
-    tlsa_unknown,
+    RESOURCES, cannot_bind, child_failed, connection_died, message_fault, message_unreadable, no_connection,
+    no_smtputf8, not_found, tlsa_unknown,
 };
 
 mod auth;
+mod qmtp;
 mod smtp;
 pub mod texts;
 pub mod tls_texts;
@@ -88,6 +90,7 @@ pub struct Transcript {
     /// What TLS needs as far as the destination decides it.
     policy: TlsPolicy,
     exchanger_rules: bool,
+    protocol: Protocol,
     /// How TLS starts by the plan.
     tls_start: TlsStart,
     /// Where the credentials may go, when there are any.
@@ -104,6 +107,10 @@ pub struct Transcript {
     walk: Walk,
     recipients: Vec<RecipientReport>,
     verdict: Option<MessageReport>,
+    /// By QMTP: the message could not be read to its end.
+    feed_failed: bool,
+    /// Which addresses answered and which did not.
+    evidence: Evidence,
     /// Of a probe only.
     seen: Option<Vec<Seen>>,
 }
@@ -132,6 +139,7 @@ impl Transcript {
             local: plan.local,
             policy: plan.tls.clone(),
             exchanger_rules: plan.exchanger_rules,
+            protocol: plan.protocol,
             tls_start: plan.tls_start,
             authentication: plan.authentication,
             stage: Stage::Confining,
@@ -143,6 +151,8 @@ impl Transcript {
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
             verdict: None,
+            feed_failed: false,
+            evidence: Evidence::default(),
             seen: (plan.purpose == Purpose::Probe).then(Vec::new),
         }
     }
@@ -211,9 +221,15 @@ impl Transcript {
         self.over(report);
     }
 
+    /// What the attempts to connect showed.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// The reports of a delivery that came to its verdict.
     pub fn conclude(self) -> Reports {
         match self.verdict {
+            Some(_) if self.feed_failed => Reports::feed_failed(message_unreadable()),
             Some(message) => Reports::new(self.recipients, message),
             None => self.broken(Broken::Died),
         }
@@ -255,6 +271,7 @@ impl Transcript {
                 self.walk.all_permanent = false;
                 self.stage = Stage::Walking;
             }
+            Claim::Unanswered(address) => self.evidence.unanswered(address)?,
             Claim::CannotBind(family) => {
                 let address = self.local.of(family).ok_or(Broken::Lied)?;
                 self.over(MessageReport::Temporary(cannot_bind(address)));
@@ -264,11 +281,15 @@ impl Transcript {
                 let awaits_rule = self.exchanger_rules && server.name.is_some();
                 self.in_force = if awaits_rule { None } else { Some(self.policy.clone()) };
                 self.see(Seen::Connected(server.clone()))?;
+                self.evidence.answered(server.address);
                 self.server = Some(server);
                 self.tls = None;
                 self.auth = auth::Progress::default();
                 self.anchor_queries = 0;
-                self.stage = Stage::Greeting;
+                self.stage = match self.protocol {
+                    Protocol::Smtp => Stage::Greeting,
+                    Protocol::Qmtp => Stage::Packing,
+                };
             }
             Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false)?,
             Claim::Exhausted => {
@@ -298,6 +319,10 @@ impl Transcript {
                 let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
                 self.walk_on(text, false)?;
             }
+            Claim::Package => self.package()?,
+            Claim::Answered(answer) => self.answered(&answer)?,
+            Claim::NotQmtp => self.not_qmtp(),
+            Claim::Lost if self.protocol == Protocol::Qmtp => self.lost_package()?,
             Claim::NotSmtp | Claim::Lost => self.lost()?,
             Claim::NotAuthenticated => self.not_authenticated()?,
             Claim::NoSmtpUtf8 if !self.needs_smtputf8 => return Err(Broken::Lied),
@@ -305,7 +330,9 @@ impl Transcript {
                 let report = no_smtputf8(self.address()?);
                 self.over(report);
             }
+            Claim::EndOfData if self.protocol == Protocol::Qmtp => self.stage = Stage::Answers,
             Claim::EndOfData => self.end_of_data()?,
+            Claim::MessageFault(_) if self.protocol == Protocol::Qmtp => self.feed_failed(),
             Claim::MessageFault(fault) => self.over(message_fault(fault)),
         }
         Ok(())
@@ -313,9 +340,7 @@ impl Transcript {
 
     fn exhausted(&mut self) -> MessageReport {
         match self.walk.last_failure.take() {
-            None => MessageReport::Temporary(Text::new(
-                "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)",
-            )),
+            None => MessageReport::Temporary(no_connection(self.protocol)),
             Some(text) if self.walk.all_permanent => MessageReport::Permanent(text),
             Some(text) => MessageReport::Temporary(text),
         }
@@ -342,7 +367,11 @@ impl Transcript {
         if observation != Observation::Ready {
             return self.see(Seen::Observed(observation));
         }
-        if self.stage != Stage::Session || !self.allows(self.tls) {
+        let may_go_on = match self.protocol {
+            Protocol::Smtp => self.stage == Stage::Session && self.allows(self.tls),
+            Protocol::Qmtp => self.stage == Stage::Packing && self.may_pack(),
+        };
+        if !may_go_on {
             return Err(Broken::Lied);
         }
         self.stage = Stage::Walking;
@@ -388,6 +417,8 @@ impl Transcript {
 mod auth_tests;
 #[cfg(test)]
 mod chunk_tests;
+#[cfg(test)]
+mod qmtp_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //!
 //! The child is taken for hostile: nothing is permitted that this table does not name, and what is not
 //! permitted ends the child. A `K` can only come about along connection, greeting, EHLO, MAIL, RCPT, then DATA and end
-//! of data, or end of data alone, and final reply, because no shorter way is in the table. Where a chunk goes out with
-//! the envelope the end of data comes first, and the answers find their own stages.
+//! of data, or end of data alone, and final reply, or along connection, package, its end and an answer for every recipient,
+//! because no shorter way is in the table. Where a chunk goes out with the envelope the end of data comes first, and the
+//! answers find their own stages.
 #![forbid(unsafe_code)]
 
 use crate::authentication::Mechanism;
-use crate::ipc::{Claim, Message, Request, Step};
+use crate::ipc::{Claim, Message, MessageFault, Request, Step};
 
 /// How far the delivery has come, by the child's claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,12 @@ pub enum Stage {
     AllSentRecipients,
     /// The end of data may have been sent, and a recipient was accepted; the final reply is awaited.
     Sent,
+    /// Connected for QMTP, which has no greeting: TLS, or the package, is next.
+    Packing,
+    /// The package is being sent.
+    Package,
+    /// The end of the package may have been sent; recipients are being answered.
+    Answers,
     /// The verdict is known.
     Over,
 }
@@ -53,7 +60,7 @@ pub enum Stage {
 impl Stage {
     /// Whether the message may be with the server: then a delivery that fails may have succeeded.
     pub fn message_may_be_there(self) -> bool {
-        matches!(self, Stage::AllSent | Stage::AllSentRecipients | Stage::Sent)
+        matches!(self, Stage::AllSent | Stage::AllSentRecipients | Stage::Sent | Stage::Answers)
     }
 }
 
@@ -96,20 +103,24 @@ const PERMITS: &[Permit] = &[
             | AllSent
             | AllSentRecipients
             | Sent
+            | Packing
+            | Package
+            | Answers
     ),
     permit!(Message::Claim(Claim::NotFound(_)), Resolving),
     permit!(Message::Claim(Claim::Unreachable), Resolving | Walking),
+    permit!(Message::Claim(Claim::Unanswered(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::Connected(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::TlsaUnknown(_)), Resolving | Walking),
     permit!(Message::Claim(Claim::CannotBind(_) | Claim::NoSocket), Resolving | Walking),
     permit!(Message::Claim(Claim::Exhausted), Walking),
-    permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session),
-    permit!(Message::Request(Request::TlsPolicy), Greeting),
-    permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session),
+    permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session | Packing),
+    permit!(Message::Request(Request::TlsPolicy), Greeting | Packing),
+    permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::Replied(Step::Greeting, _)), Greeting),
     permit!(Message::Claim(Claim::Replied(Step::Ehlo, _)), Hello),
     permit!(Message::Claim(Claim::Replied(Step::Helo, _)), HelloAgain),
-    permit!(Message::Claim(Claim::TlsEstablished(_) | Claim::TlsFailed(_)), Greeting | Session),
+    permit!(Message::Claim(Claim::TlsEstablished(_) | Claim::TlsFailed(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::Replied(Step::Auth(_), _) | Claim::NotAuthenticated), Session),
     permit!(Message::Request(Request::AuthResponse), Challenged),
     permit!(Message::Claim(Claim::Replied(Step::AuthUser, _)), NamingUser),
@@ -118,9 +129,13 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | Authenticated | AllSent),
     permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients | AllSentRecipients),
     permit!(Message::Claim(Claim::Replied(Step::Data, _)), Data),
-    permit!(Message::Claim(Claim::EndOfData), Session | Authenticated | Data | Body),
-    permit!(Message::Claim(Claim::MessageFault(_)), Data | Body),
+    permit!(Message::Claim(Claim::EndOfData), Session | Authenticated | Data | Body | Package),
+    permit!(Message::Claim(Claim::MessageFault(MessageFault::Unreadable)), Data | Body | Package),
+    permit!(Message::Claim(Claim::MessageFault(MessageFault::PartialLastLine)), Data | Body),
     permit!(Message::Claim(Claim::Replied(Step::Chunk | Step::EndOfData, _)), Sent),
+    permit!(Message::Claim(Claim::Package), Packing),
+    permit!(Message::Claim(Claim::Answered(_)), Answers),
+    permit!(Message::Claim(Claim::Lost | Claim::NotQmtp), Package | Answers),
     permit!(
         Message::Claim(Claim::Lost | Claim::NotSmtp),
         Greeting

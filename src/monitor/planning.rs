@@ -7,9 +7,8 @@
 use std::net::IpAddr;
 
 use super::control::local_address::LocalAddress;
-use super::control::routes::Origin;
-use super::control::smtproutes::Protocol;
-use super::control::tlsdestinations::{self, TlsRule};
+use super::control::routes::{Origin, Route};
+use super::control::tlsdestinations;
 use super::control::{ControlDirectory, ControlError, timeouts};
 use super::message::FilePart;
 use super::refusal::Refusal;
@@ -19,11 +18,8 @@ use super::{interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::authentication::Authentication;
 use crate::host::Host;
-use crate::plan::{Destination, LocalAddresses, Plan, Purpose};
+use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose};
 use crate::startup::Environment;
-
-/// The port that means QMTPS, whatever leads to it.
-const QMTPS: u16 = 6209;
 
 /// Lets passwords go in clear, when its first line is `1`.
 pub const AUTHPLAINTEXT: &str = "authplaintext";
@@ -38,6 +34,8 @@ pub fn plan(
     let selection = select(&control, &invocation)?;
     let helo = selection.helo(&control)?.value;
     let timeouts = timeouts::timeouts(&control)?;
+    let protocol = selection.protocol();
+    refuse_credentials_by_qmtp(&selection, protocol)?;
     refuse_unsupported(&selection)?;
     let (tls_start, port) = selection.port().value;
     let tls = selection.tls.policy();
@@ -65,11 +63,13 @@ pub fn plan(
     let plan = Plan {
         purpose: Purpose::Deliver,
         destination,
+        protocol,
         port,
         tls_start,
         tls,
         exchanger_rules,
         authentication,
+        skip: Vec::new(),
         local,
         helo,
         sender: invocation.sender,
@@ -82,20 +82,22 @@ pub fn plan(
     Ok((plan, Secrets { credentials }))
 }
 
+/// A message that is to be sent in somebody's name is not sent in nobody's.
+fn refuse_credentials_by_qmtp(selection: &Selection, protocol: Protocol) -> Result<(), ControlError> {
+    match (&selection.route, protocol) {
+        (Some((_, Route { origin, credentials: Some(_), .. })), Protocol::Qmtp) => {
+            Err(origin.bad("QMTP has no authentication"))
+        }
+        (_, Protocol::Qmtp | Protocol::Smtp) => Ok(()),
+    }
+}
+
 fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
     let unsupported =
         |origin: Origin| Err(ControlError::Unsupported { file: origin.file, line: origin.line });
-    if let Some((protocol, route)) = &selection.route
-        && (*protocol == Protocol::Qmtp || route.port == Some(QMTPS))
-    {
-        return unsupported(route.origin);
-    }
-    match &selection.tls {
-        TlsRule { origin: Some(origin), port: Some((_, QMTPS)), .. } => unsupported(*origin),
-        TlsRule { .. } => match &selection.certificate {
-            Some(certificate) => unsupported(certificate.origin),
-            None => Ok(()),
-        },
+    match &selection.certificate {
+        Some(certificate) => unsupported(certificate.origin),
+        None => Ok(()),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Refusal {
     Arguments(BadArguments),
     /// The message cannot be read or sent.
     Message(MessageFault),
+    /// QMTP announces the length of the message, and nobody knows it.
+    MessageNotInFile,
     /// A control file, or the resolver's configuration.
     Control(ControlError),
     /// A confinement that could not be prepared or entered.
@@ -100,6 +102,9 @@ impl Refusal {
                 bad_address("recipient", "#5.1.3", *problem)
             }
             Refusal::Message(fault) => message_fault(*fault),
+            Refusal::MessageNotInFile => {
+                temporary("QMTP can only send a message from a regular file. (#4.3.0)".into())
+            }
             Refusal::Control(ControlError::Home) => {
                 temporary("Unable to switch to home directory. (#4.3.0)".into())
             }
@@ -193,6 +198,7 @@ mod tests {
                 MessageFault::PartialLastLine.into(),
                 "DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n\0",
             ),
+            (Refusal::MessageNotInFile, "ZQMTP can only send a message from a regular file. (#4.3.0)\n\0"),
             (ControlError::Home.into(), "ZUnable to switch to home directory. (#4.3.0)\n\0"),
             (ControlError::Unreadable.into(), "ZUnable to read control files. (#4.3.0)\n\0"),
             (

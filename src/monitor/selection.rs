@@ -7,12 +7,12 @@ use super::control::domaincerts::{self, DomainCert};
 use super::control::domainips::{self, DomainIps};
 use super::control::local_address::LocalAddress;
 use super::control::routes::{Origin, Route};
-use super::control::smtproutes::{self, Protocol};
+use super::control::smtproutes;
 use super::control::tlsdestinations::{self, TlsRule};
 use super::control::{ControlDirectory, ControlError, authsenders, names};
 use crate::args::Invocation;
 use crate::host::HeloName;
-use crate::plan::TlsStart;
+use crate::plan::{Protocol, QMTPS, SMTPS, TlsStart};
 
 /// What the control files say about one delivery.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,18 +37,30 @@ pub struct Decided<T> {
 }
 
 impl Selection {
-    /// How TLS starts by the port's own line, and the port: the rule's, else the route's, else the protocol's.
+    /// How TLS starts by the port's own line, and the port: the rule's, else the route's, else the protocol's. QMTPS is
+    /// QMTPS wherever its port is written.
     pub fn port(&self) -> Decided<(TlsStart, u16)> {
         let TlsRule { origin, port, .. } = &self.tls;
-        match (*port, &self.route) {
-            (Some(value), _) => Decided { value, origin: *origin },
+        let (start, port, origin) = match (*port, &self.route) {
+            (Some((start, port)), _) => (start, port, *origin),
             (None, Some((_, Route { port: Some(port), tls_start, origin, .. }))) => {
-                Decided { value: (*tls_start, *port), origin: Some(*origin) }
+                (*tls_start, *port, Some(*origin))
             }
             (None, route) => {
                 let protocol = route.as_ref().map_or(Protocol::Smtp, |(protocol, _)| *protocol);
-                Decided { value: (TlsStart::StartTls, protocol.port()), origin: None }
+                (TlsStart::StartTls, protocol.port(), None)
             }
+        };
+        Decided { value: (if port == QMTPS { TlsStart::Implicit } else { start }, port), origin }
+    }
+
+    /// The protocol: that of the route's file, but where the port means another: 6209 is QMTPS, and the 465 of a TLS
+    /// rule, which overrules the route, is SMTPS.
+    pub fn protocol(&self) -> Protocol {
+        match (self.port().value, self.tls.port, &self.route) {
+            ((_, QMTPS), ..) => Protocol::Qmtp,
+            (_, Some((_, SMTPS)), _) | (.., None) => Protocol::Smtp,
+            (.., Some((protocol, _))) => *protocol,
         }
     }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -37,8 +38,14 @@ pub(super) enum NoConnection {
     NoSocket,
 }
 
-/// Connects to one of `addresses`, in order, each with the plan's timeout for itself.
-pub(super) fn connect_any(addresses: &[IpAddr], plan: &Plan) -> Result<(TcpStream, IpAddr), NoConnection> {
+/// Connects to one of `addresses`, in order, each with the plan's timeout for itself. Those at which nothing answered in
+/// that time, or that refused, are put into `failed`; not those that another one has overtaken, nor those to which there
+/// is no way from here.
+pub(super) fn connect_any(
+    addresses: &[IpAddr],
+    plan: &Plan,
+    failed: &mut Vec<IpAddr>,
+) -> Result<(TcpStream, IpAddr), NoConnection> {
     let has_source = |address: &IpAddr| plan.local.is_any() || plan.local.of(family_of(*address)).is_some();
     let mut waiting: VecDeque<IpAddr> = addresses.iter().copied().filter(has_source).collect();
     let mut attempts: Vec<Attempt> = Vec::new();
@@ -46,7 +53,7 @@ pub(super) fn connect_any(addresses: &[IpAddr], plan: &Plan) -> Result<(TcpStrea
     loop {
         if attempts.is_empty() || next_start.has_passed() {
             match waiting.pop_front() {
-                Some(address) => attempts.extend(start(address, plan)?),
+                Some(address) => attempts.extend(start(address, plan, failed)?),
                 None if attempts.is_empty() => return Err(NoConnection::Unreachable),
                 None => {}
             }
@@ -61,15 +68,21 @@ pub(super) fn connect_any(addresses: &[IpAddr], plan: &Plan) -> Result<(TcpStrea
             match attempt.stream.take_error() {
                 Ok(None) => return Ok((attempt.stream, attempt.address)),
                 // Refused or unreachable: the next one need not wait.
-                Ok(Some(_)) | Err(_) => next_start = Deadline::after(Duration::ZERO),
+                Ok(Some(error)) | Err(error) => {
+                    if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::TimedOut) {
+                        failed.push(attempt.address);
+                    }
+                    next_start = Deadline::after(Duration::ZERO);
+                }
             }
         }
-        attempts.retain(|attempt| !attempt.deadline.has_passed());
+        let timed_out = attempts.extract_if(.., |attempt| attempt.deadline.has_passed());
+        failed.extend(timed_out.map(|attempt| attempt.address));
     }
 }
 
 /// Starts an attempt; none when the kernel refuses it at once (no route, no such family).
-fn start(address: IpAddr, plan: &Plan) -> Result<Option<Attempt>, NoConnection> {
+fn start(address: IpAddr, plan: &Plan, failed: &mut Vec<IpAddr>) -> Result<Option<Attempt>, NoConnection> {
     let family = family_of(address);
     let domain = match family {
         Family::V4 => AddressFamily::Inet,
@@ -98,6 +111,11 @@ fn start(address: IpAddr, plan: &Plan) -> Result<Option<Attempt>, NoConnection> 
     let deadline = Deadline::after(plan.timeouts.connect);
     Ok(match connected {
         Ok(()) | Err(Errno::EINPROGRESS) => Some(Attempt { stream, address, deadline }),
+        // By an address of this machine, that comes at once.
+        Err(Errno::ECONNREFUSED) => {
+            failed.push(address);
+            None
+        }
         Err(_) => None,
     })
 }

@@ -10,8 +10,10 @@ mod dane;
 mod dns;
 mod exchangers;
 mod probe;
+mod qmtp;
 mod smtp;
 mod tls;
+mod walk;
 
 use sandbox::ChildProfile;
 
@@ -54,7 +56,7 @@ fn deliver(plan: &Plan, monitor: &mut ChildEnd) {
             if is_probe {
                 probe::exchangers(&exchangers, monitor);
             }
-            smtp::walk::walk(plan, exchangers, monitor);
+            walk::walk(plan, exchangers, monitor);
         }
         Err(failure) => monitor.claim(Claim::NotFound(failure)),
     }

@@ -42,6 +42,11 @@ const TESTS: &[Test] = &[
         a_decision_of_the_monitor_stands_whatever_the_child_does_next,
     ),
     ("a_child_that_asks_and_does_not_listen_is_killed", a_child_that_asks_and_does_not_listen_is_killed),
+    ("lies_about_qmtp_end_the_child", lies_about_qmtp_end_the_child),
+    (
+        "lies_about_addresses_end_the_child_and_harm_half_of_the_table",
+        lies_about_addresses_end_the_child_and_harm_half_of_the_table,
+    ),
     ("a_panic_in_the_monitor_is_a_temporary_failure", a_panic_in_the_monitor_is_a_temporary_failure),
 ];
 
@@ -273,6 +278,40 @@ fn a_child_that_asks_and_does_not_listen_is_killed(world: &World) {
     );
     world.control("tlsdestinations", rules);
     all_are_silenced(world, &["flood-for-a-large-file", "flood-for-small-answers"]);
+}
+
+fn lies_about_qmtp_end_the_child(world: &World) {
+    all_print(world, &["package-to-an-smtp-server"], LIED);
+    all_print(world, &["answer-of-an-smtp-server"], DUPLICATE);
+    world.control("qmtproutes", ":\n");
+    let scripts = [
+        "smtp-by-qmtp",
+        "answer-without-a-package",
+        "answer-before-the-end",
+        "package-twice",
+        "next-server-after-the-package",
+    ];
+    all_print(world, &scripts, LIED);
+    all_print(world, &["next-server-after-the-end", "too-long-an-answer"], DUPLICATE);
+    let success = ["rqmtp: ok\n", "KAll received okay by 192.0.2.1\n"];
+    deliver(world, "success-by-qmtp").assert_reports(&success);
+    world.control("qmtproutes", ":;6209\n");
+    all_print(world, &["success-by-qmtps-without-tls"], LIED);
+    world.control("qmtproutes", ":\n");
+    world.control("tlsdestinations", "-*:\n");
+    all_print(world, &["success-by-qmtp"], LIED);
+}
+
+fn lies_about_addresses_end_the_child_and_harm_half_of_the_table(world: &World) {
+    let table = world.tcpto();
+    let records = || {
+        let octets = std::fs::read(&table).unwrap();
+        octets.chunks(32).filter(|record| record[4] != 0).count()
+    };
+    all_print(world, &["unanswered-twice"], LIED);
+    assert_eq!(records(), 1);
+    all_print(world, &["too-many-unanswered"], LIED);
+    assert_eq!(records(), 16);
 }
 
 fn a_panic_in_the_monitor_is_a_temporary_failure(world: &World) {

@@ -11,6 +11,7 @@ use qmail_remote::authentication::Mechanism;
 use qmail_remote::host::HostName;
 use qmail_remote::ipc::child_end::ChildEnd;
 use qmail_remote::ipc::frame::encode;
+use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::ipc::{AnchorQuery, Claim, ConfinementStep, Message, Request, Server, Step};
 use qmail_remote::plan::Plan;
@@ -104,6 +105,15 @@ fn all_sent() -> Vec<Message> {
     [&up_to_end_of_data()[..4], &[claim(Claim::EndOfData)]].concat()
 }
 
+fn answered(octets: &[u8]) -> Message {
+    claim(Claim::Answered(QmtpAnswer::try_from(octets.to_vec()).unwrap()))
+}
+
+/// All that a delivery by QMTP takes, up to the claim that the end of the package is sent.
+fn package() -> Vec<Message> {
+    vec![begin(), connected(), claim(Claim::Package), claim(Claim::EndOfData)]
+}
+
 fn frames(messages: &[Message]) -> Vec<u8> {
     messages.iter().flat_map(|message| encode(message).unwrap()).collect()
 }
@@ -175,6 +185,42 @@ fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
                 send_all(&vec![claim(Claim::Progress); 100]);
             }
             send_all(&[begin()]);
+        }
+        "package-to-an-smtp-server" => send_all(&[begin(), connected(), claim(Claim::Package)]),
+        "answer-of-an-smtp-server" => send_all(&with_end(&[answered(b"Kok")])),
+        // QMTP, where the plan says so.
+        "smtp-by-qmtp" => send_all(&with_end(&[replied(Step::EndOfData, "250 ok")])),
+        "answer-without-a-package" => send_all(&[begin(), connected(), answered(b"Kok")]),
+        "answer-before-the-end" => {
+            send_all(&[begin(), connected(), claim(Claim::Package), answered(b"Kok")]);
+        }
+        "package-twice" => send_all(&[begin(), connected(), claim(Claim::Package), claim(Claim::Package)]),
+        "success-by-qmtp" => send_all(&[&package()[..], &[answered(b"Kok")]].concat()),
+        "success-by-qmtps-without-tls" => send_all(&[&package()[..], &[answered(b"Kok")]].concat()),
+        "next-server-after-the-package" => send_all(&[&package()[..3], &[connected()]].concat()),
+        "next-server-after-the-end" => send_all(&[&package()[..], &[connected()]].concat()),
+        "too-long-an-answer" => {
+            // A text of one octet more than there may be, in a frame that is well formed.
+            let mut frame = encode(&answered(&[&b"K"[..], &[b'x'; 5000]].concat())).unwrap();
+            let length = u32::try_from(frame.len() - 4 + 1).unwrap();
+            frame[..4].copy_from_slice(&length.to_le_bytes());
+            let at = frame.iter().position(|&octet| octet == b'K').unwrap();
+            // 5001 and 5002 octets, as a varint of two.
+            assert_eq!(&frame[at - 2..at], &[0x89, 0x27]);
+            frame[at - 2] = 0x8a;
+            frame.push(b'x');
+            send(&[frames(&package()), frame].concat());
+        }
+        "too-many-unanswered" => {
+            let unanswered = (1..=17).map(|octet| claim(Claim::Unanswered([192, 0, 2, octet].into())));
+            send_all(&[vec![begin()], unanswered.collect()].concat());
+        }
+        "unanswered-twice" => {
+            send_all(&[
+                begin(),
+                claim(Claim::Unanswered([192, 0, 2, 1].into())),
+                claim(Claim::Unanswered([192, 0, 2, 1].into())),
+            ]);
         }
         // Requests, and what must not be claimed before they are answered.
         "policy-without-reason" => send_all(&[begin(), connected(), asks_for_policy()]),

@@ -3,7 +3,7 @@
 use world::in_world;
 
 use crate::network::Network;
-use crate::outcome::{at, malformed, refused};
+use crate::outcome::{at, by_qmtps, malformed};
 use crate::row::check;
 
 #[test]
@@ -104,7 +104,7 @@ fn the_forms_of_a_line() {
                 at("192.0.2.11:25").without_auth(),
                 "route authsenders:1; credentials given",
             ),
-            ("192.0.2.11;6209", refused("authsenders:1"), "route,port authsenders:1"),
+            ("192.0.2.11;6209", by_qmtps("192.0.2.11"), "route,port authsenders:1"),
             ("192.0.2.11;0", malformed("authsenders:1", port), "nothing"),
             ("a b|user|secret", malformed("authsenders:1", relay), "nothing"),
         ] {

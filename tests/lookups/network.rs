@@ -25,7 +25,7 @@ const ADDRESSES: [&str; 9] = [
 const IPV6_ADDRESSES: [&str; 4] = ["2001:db8::10", "2001:db8::11", "::1", "fe80::10"];
 /// At this address TLS is not spoken.
 const WITHOUT_TLS: &str = "192.0.2.19";
-/// 209 and 6209 are those of QMTP: nothing may come there.
+/// 209 and 6209 are those of QMTP: no message may come there from one who speaks SMTP.
 const PORTS: [u16; 7] = [25, 26, 27, 35, 42, 209, 6209];
 /// TLS from the first byte.
 pub(crate) const IMPLICIT_TLS: [u16; 3] = [465, 587, 2465];

@@ -42,6 +42,17 @@ pub(crate) fn refused(line: &str) -> Outcome {
     Outcome::Foreseen(format!("ZThis version cannot honour {}. (#4.3.0)\n", place(line)))
 }
 
+/// QMTP is spoken to a server here, all of which speak another protocol.
+pub(crate) fn by_qmtp(host: &str) -> Outcome {
+    Outcome::Unproved(format!("Zrecipient {host} did not talk proper QMTP. (#4.3.0)\n"))
+}
+
+/// QMTPS is spoken to `remote`, where no server begins with TLS.
+pub(crate) fn by_qmtps(remote: &str) -> Outcome {
+    let failure = "TLS connection/protocol error with host";
+    Outcome::Unproved(format!("Z{failure}: {remote} for example.test: wrong version number. (#4.4.1)\n"))
+}
+
 /// The line `FILE:LINE` is malformed.
 pub(crate) fn malformed(line: &str, problem: &str) -> Outcome {
     Outcome::Foreseen(format!("ZUnable to use {}: {problem}. (#4.3.0)\n", place(line)))

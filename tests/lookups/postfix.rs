@@ -78,7 +78,11 @@ fn a_real_server_sees_what_is_explained() {
                 by_route().from("192.0.2.90"),
                 "route,from smtproutes:1",
             ),
-            (("qmtproutes", "example.test:192.0.2.10\n"), refused("qmtproutes:1"), "route qmtproutes:1"),
+            (
+                ("qmtproutes", "example.test:192.0.2.10\n"),
+                Outcome::Tried("ZSorry, I wasn't able to establish an QMTP connection. (#4.4.1)\n".into()),
+                "route qmtproutes:1",
+            ),
             (
                 ("authsenders", "@sender.test:192.0.2.10;26\n"),
                 at("192.0.2.10:26"),

@@ -3,7 +3,7 @@
 use world::{Needs, in_world};
 
 use crate::network::Network;
-use crate::outcome::{at, malformed, refused};
+use crate::outcome::{at, by_qmtp, by_qmtps, malformed};
 use crate::row::{Row, SENDER, check};
 
 #[test]
@@ -106,7 +106,7 @@ fn bounces_have_a_route_of_their_own() {
             &mut network,
             &[qmtp, ("smtproutes", routes)],
             &[
-                ("example.test", "", refused("qmtproutes:1"), "route qmtproutes:1"),
+                ("example.test", "", by_qmtp("example.test"), "route qmtproutes:1"),
                 ("example.test", SENDER, at("192.0.2.11:25"), "route smtproutes:1"),
             ],
         );
@@ -127,7 +127,8 @@ fn at_each_level_qmtproutes_comes_first() {
         for (level, key) in LEVELS.iter().enumerate() {
             let qmtp = format!("{key}:192.0.2.11\n");
             let same = format!("{key}:192.0.2.12\n");
-            let row = ("mx.sub.example.test", SENDER, refused("qmtproutes:1"), "route qmtproutes:1");
+            let outcome = by_qmtp("mx.sub.example.test");
+            let row = ("mx.sub.example.test", SENDER, outcome, "route qmtproutes:1");
             check(world, &mut network, &[("qmtproutes", &qmtp), ("smtproutes", &same)], &[row]);
             if let Some(better) = level.checked_sub(1) {
                 let better = format!("{}:192.0.2.12\n", LEVELS[better]);
@@ -139,27 +140,25 @@ fn at_each_level_qmtproutes_comes_first() {
 }
 
 #[test]
-fn qmtp_is_not_spoken_yet() {
+fn the_file_or_the_port_means_qmtp() {
     in_world(|world| {
         let mut network = Network::start(world);
-        for (file, route, lines) in [
-            ("qmtproutes", "192.0.2.11", "route qmtproutes:1"),
-            ("qmtproutes", "192.0.2.11;26", "route,port qmtproutes:1"),
-            ("qmtproutes", "192.0.2.11;6209", "route,port qmtproutes:1"),
-            ("qmtproutes", "192.0.2.11||192.0.2.90", "route,from qmtproutes:1"),
-            ("qmtproutes", "", "route qmtproutes:1"),
-            ("smtproutes", "192.0.2.11;6209", "route,port smtproutes:1"),
+        let qmtp = || by_qmtp("example.test");
+        for (file, route, outcome, lines) in [
+            ("qmtproutes", "192.0.2.11", qmtp(), "route qmtproutes:1"),
+            ("qmtproutes", "192.0.2.11;26", qmtp(), "route,port qmtproutes:1"),
+            ("qmtproutes", "192.0.2.11;6209", by_qmtps("192.0.2.11"), "route,port qmtproutes:1"),
+            ("qmtproutes", "192.0.2.11||192.0.2.90", qmtp(), "route,from qmtproutes:1"),
+            ("qmtproutes", "", qmtp(), "route qmtproutes:1"),
+            ("qmtproutes", ";6209", by_qmtps("mx2.example.test"), "route,port qmtproutes:1"),
+            ("smtproutes", "192.0.2.11;6209", by_qmtps("192.0.2.11"), "route,port smtproutes:1"),
         ] {
             let text = format!("example.test:{route}\n");
-            let line = format!("{file}:1");
             check(
                 world,
                 &mut network,
                 &[(file, &text)],
-                &[
-                    ("example.test", SENDER, refused(&line), lines),
-                    ("other.test", SENDER, at("192.0.2.17:25"), ""),
-                ],
+                &[("example.test", SENDER, outcome, lines), ("other.test", SENDER, at("192.0.2.17:25"), "")],
             );
         }
         let bad = malformed("qmtproutes:2", "the port is not a number from 1 to 65535");

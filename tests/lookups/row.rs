@@ -76,7 +76,8 @@ pub(crate) fn check_row(
 
     assert_eq!(decided(&explanation), expected_lines(lines));
     if let Some(line) = explanation.lines.get("route") {
-        let protocol = if line.starts_with("qmtproutes") { "QMTP" } else { "SMTP" };
+        let is_qmtp = line.starts_with("qmtproutes") || explanation.value("port").starts_with("6209");
+        let protocol = if is_qmtp { "QMTP" } else { "SMTP" };
         assert!(explanation.value("route").ends_with(&format!(", by {protocol}")));
     }
     let verdict = explanation.value("verdict");

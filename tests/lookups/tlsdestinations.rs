@@ -3,7 +3,7 @@
 use world::in_world;
 
 use crate::network::Network;
-use crate::outcome::{at, malformed, refused};
+use crate::outcome::{at, by_qmtp, by_qmtps, malformed};
 use crate::row::{SENDER, check};
 
 #[test]
@@ -58,7 +58,7 @@ fn the_rules_port_wins_over_the_routes() {
             ("192.0.2.11;26", "*:", at("192.0.2.11:26"), by_route),
             ("192.0.2.11;s587", "*:", at("192.0.2.11:587"), by_route),
             ("192.0.2.11;s587", "!192.0.2.11:", at("192.0.2.11:587"), by_route),
-            ("192.0.2.11;26", "*:;6209", refused("tlsdestinations:1"), by_rule),
+            ("192.0.2.11;26", "*:;6209", by_qmtps("192.0.2.11"), by_rule),
         ] {
             let files = [("smtproutes", &*format!(":{route}\n")), ("tlsdestinations", &*format!("{rule}\n"))];
             check(world, &mut network, &files, &[("example.test", SENDER, outcome, lines)]);
@@ -134,7 +134,7 @@ fn a_relay_is_the_destination() {
             &rows,
         );
         let qmtp = "route qmtproutes:1; TLS,port tlsdestinations:2";
-        let rows = [("example.test", SENDER, refused("qmtproutes:1"), qmtp)];
+        let rows = [("example.test", SENDER, by_qmtp("example.test"), qmtp)];
         check(
             world,
             &mut network,

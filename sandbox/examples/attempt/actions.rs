@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 
@@ -48,8 +48,8 @@ pub(crate) fn perform(action: &str, address: Option<SocketAddr>) -> Result<(), E
     }
 }
 
-/// What a monitor attempts. `starter` is a process that it has no business with.
-pub(crate) fn perform_as_monitor(action: &str, child: Pid, starter: Pid) -> Result<(), Errno> {
+/// What a monitor attempts. `starter` is a process that it has no business with, `file` was open before.
+pub(crate) fn perform_as_monitor(action: &str, child: Pid, starter: Pid, file: &File) -> Result<(), Errno> {
     if let Some((number, arguments)) = calls::attack(action) {
         return calls::make(number, arguments);
     }
@@ -58,6 +58,7 @@ pub(crate) fn perform_as_monitor(action: &str, child: Pid, starter: Pid) -> Resu
         "hold" => hold(),
         "memory" => memory(),
         "read-file" => read_file(),
+        "update-file" => update_file(file),
         "kill-child" => {
             kill(child, Signal::SIGKILL)?;
             let killed = matches!(waitpid(child, None)?, WaitStatus::Signaled(_, Signal::SIGKILL, _));
@@ -81,6 +82,17 @@ fn read_file() -> Result<(), Errno> {
     let mut content = Vec::new();
     file.read_to_end(&mut content).map_err(failed)?;
     if is_file && content.starts_with(b"root:") { Ok(()) } else { Err(Errno::EIO) }
+}
+
+/// As the table of addresses is kept: locked without waiting, read, and written to in place.
+fn update_file(file: &File) -> Result<(), Errno> {
+    let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    file.try_lock().map_err(|_| Errno::EWOULDBLOCK)?;
+    file.write_all_at(b"changed", 100).map_err(failed)?;
+    let mut octets = [0; 7];
+    file.read_exact_at(&mut octets, 100).map_err(failed)?;
+    file.unlock().map_err(failed)?;
+    if octets == *b"changed" { Ok(()) } else { Err(Errno::EIO) }
 }
 
 /// Says that it is there, and stays until standard input ends.

@@ -2,8 +2,8 @@
 //!
 //! `attempt child AS ACTION [PORT [ADDRESS]]` becomes a network child; its monitor is whoever started it.
 //! `attempt monitor AS ACTION` forks a network child and becomes its monitor; `attempt reader AS ACTION` becomes one that
-//! reads files.
-//! `attempt sweep child|monitor|reader` makes every system call that is not in the table, in a process each, and prints
+//! reads files, `attempt updater AS ACTION` one that updates a file.
+//! `attempt sweep child|monitor|reader|updater` makes every system call that is not in the table, in a process each, and prints
 //! those that were survived.
 //!
 //! AS is how the process is started: `asis`, or, for root only, one of those in `start.rs`.
@@ -18,9 +18,11 @@ mod calls;
 mod start;
 
 use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, getpid, getppid};
-use sandbox::{ChildProfile, Identity, ReadsFiles, confine_child, confine_monitor, leave};
+use sandbox::{ChildProfile, Identity, ReadsFiles, UpdatesFile, confine_child, confine_monitor, leave};
+use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 
@@ -32,14 +34,22 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let status = match args.as_slice() {
         ["child", how, action, rest @ ..] => child(how, action, rest),
-        ["monitor", how, action] => monitor(how, action, ReadsFiles::No),
-        ["reader", how, action] => monitor(how, action, ReadsFiles::Yes),
         ["sweep", "child"] => sweep(None),
-        ["sweep", "monitor"] => sweep(Some(ReadsFiles::No)),
-        ["sweep", "reader"] => sweep(Some(ReadsFiles::Yes)),
+        ["sweep", who] => needs_of(who).map_or(USAGE, |needs| sweep(Some(needs))),
+        [who, how, action] => needs_of(who).map_or(USAGE, |needs| monitor(how, action, needs)),
         _ => USAGE,
     };
     leave(status);
+}
+
+/// What a monitor of this name may do.
+fn needs_of(who: &str) -> Option<(ReadsFiles, UpdatesFile)> {
+    match who {
+        "monitor" => Some((ReadsFiles::No, UpdatesFile::No)),
+        "reader" => Some((ReadsFiles::Yes, UpdatesFile::No)),
+        "updater" => Some((ReadsFiles::No, UpdatesFile::Yes)),
+        _ => None,
+    }
 }
 
 /// What the exit status says about an action.
@@ -76,14 +86,17 @@ fn child(how: &str, action: &str, rest: &[&str]) -> u8 {
 }
 
 /// A complete pair: the child is confined and waits; then the monitor is confined and acts.
-fn monitor(how: &str, action: &str, reads: ReadsFiles) -> u8 {
+fn monitor(how: &str, action: &str, (reads, updates): (ReadsFiles, UpdatesFile)) -> u8 {
     if start::as_if(how).is_err() {
         return USAGE;
     }
     let (monitor, starter) = (getpid(), getppid());
-    let (Ok(identity), Ok((ready, child_ready)), Ok((until, hold))) =
-        (Identity::choose("nobody"), nix::unistd::pipe(), nix::unistd::pipe())
-    else {
+    let (Ok(identity), Ok((ready, child_ready)), Ok((until, hold)), Ok(file)) = (
+        Identity::choose("nobody"),
+        nix::unistd::pipe(),
+        nix::unistd::pipe(),
+        memfd_create(c"updated", MFdFlags::empty()),
+    ) else {
         return USAGE;
     };
     // SAFETY: fork(2) with one thread; the child goes on with a copy of everything.
@@ -108,12 +121,12 @@ fn monitor(how: &str, action: &str, reads: ReadsFiles) -> u8 {
         }
         Ok(ForkResult::Parent { child }) => {
             drop((child_ready, until));
-            if let Err(error) = confine_monitor(child, reads) {
+            if let Err(error) = confine_monitor(child, reads, updates) {
                 return status_of_failure(&error);
             }
             let confined = nix::unistd::read(&ready, &mut [0]) == Ok(1);
             let result = if confined {
-                actions::perform_as_monitor(action, child, starter)
+                actions::perform_as_monitor(action, child, starter, &File::from(file))
             } else {
                 Err(Errno::ECHILD)
             };
@@ -125,7 +138,7 @@ fn monitor(how: &str, action: &str, reads: ReadsFiles) -> u8 {
 
 /// Attempts every call of [`calls::forbidden`], in a process each: of a monitor, or of a child when there is none. Never as
 /// root: should the filter fail, a few hundred calls are really made.
-fn sweep(of_monitor: Option<ReadsFiles>) -> u8 {
+fn sweep(of_monitor: Option<(ReadsFiles, UpdatesFile)>) -> u8 {
     if nix::unistd::Uid::effective().is_root() && start::as_if("user").is_err() {
         return USAGE;
     }
@@ -133,7 +146,7 @@ fn sweep(of_monitor: Option<ReadsFiles>) -> u8 {
     let monitor = getpid();
     let mut survived = 0_u8;
     let forbidden = match of_monitor {
-        Some(reads) => calls::forbidden(sandbox::monitor_rules(reads)),
+        Some((reads, updates)) => calls::forbidden(sandbox::monitor_rules(reads, updates)),
         None => calls::forbidden(sandbox::child_rules()),
     };
     for number in forbidden {
@@ -144,7 +157,7 @@ fn sweep(of_monitor: Option<ReadsFiles>) -> u8 {
                 // Some calls wait for ever if they are made. Only keeps a failure from hanging.
                 alarm::set(5);
                 let confined = match of_monitor {
-                    Some(reads) => confine_monitor(monitor, reads),
+                    Some((reads, updates)) => confine_monitor(monitor, reads, updates),
                     None => confine_child(&ChildProfile {
                         identity,
                         connect_ports: Vec::new(),

@@ -1,7 +1,9 @@
 //! What the monitor may do beside [`common`](super::common): kill its child, and see it dead.
 
 use super::rule::{Arg, Is, Rule, When, flags, one_of, rule};
-use libc::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, F_GETFD, O_CLOEXEC, O_NONBLOCK, SIGKILL};
+use libc::{
+    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, F_GETFD, LOCK_EX, LOCK_NB, LOCK_UN, O_CLOEXEC, O_NONBLOCK, SIGKILL,
+};
 
 /// What a monitor that [reads files](crate::ReadsFiles) may do beside [`RULES`]. A path is behind a pointer, which a filter
 /// cannot follow: any file that its user may read, and never for writing, which Landlock checks as well.
@@ -23,7 +25,23 @@ pub(super) const READS_FILES: &[Rule] = &[
         "the same, as Rust's library asks, and how large it is"
     ),
     rule!(SYS_lseek, When::Always, "Rust's library asks how much of a file is left"),
-    rule!(SYS_pread64, When::Always, "places of a control file's index"),
+];
+
+/// What both of the others need.
+pub(super) const READS_PLACES: &[Rule] = &[rule!(
+    SYS_pread64,
+    When::Always,
+    "places of a control file's index, and the content of the file that is updated"
+)];
+
+/// What a monitor that [updates a file](crate::UpdatesFile) may do beside [`RULES`] and [`READS_PLACES`].
+pub(super) const UPDATES_FILE: &[Rule] = &[
+    rule!(
+        SYS_flock,
+        When::Args(&[&[one_of!(1, LOCK_EX | LOCK_NB, LOCK_UN)]]),
+        "the file that is updated, against other deliveries; never waiting for one that does not end"
+    ),
+    rule!(SYS_pwrite64, When::Always, "a record of the file that is updated, in its place"),
 ];
 
 pub(super) const RULES: &[Rule] = &[

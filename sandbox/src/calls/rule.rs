@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn conditions_read_like_the_manual() {
         let text = |name: &str| {
-            let mut rules = child_rules().chain(monitor_rules(crate::ReadsFiles::Yes));
+            let mut rules =
+                child_rules().chain(monitor_rules(crate::ReadsFiles::Yes, crate::UpdatesFile::Yes));
             rules.find(|rule| rule.name == name).map(|rule| rule.when.to_string()).unwrap()
         };
         assert_eq!(text("read"), "any arguments");

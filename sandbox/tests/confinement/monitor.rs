@@ -75,6 +75,29 @@ fn a_monitor_that_reads_files_reads_them_and_does_its_own_work() {
 }
 
 #[test]
+fn a_monitor_that_updates_a_file_locks_it_and_writes_in_place() {
+    for how in starts() {
+        for action in ["nothing", "memory", "kill-child", "update-file"] {
+            assert_eq!(attempt(&["updater", how, action]), Ended::Done, "{action} as {how}");
+        }
+        assert_eq!(attempt(&["monitor", how, "update-file"]), Ended::Filtered, "as {how}");
+        assert_eq!(attempt(&["reader", how, "update-file"]), Ended::Filtered, "as {how}");
+    }
+}
+
+/// Waiting for a lock that is never given up, other sizes and other files.
+const FORBIDDEN_TO_UPDATERS: &[&str] = &["flock-waiting", "ftruncate", "lseek", "fsync"];
+
+#[test]
+fn a_monitor_that_updates_a_file_can_do_nothing_else() {
+    for how in starts() {
+        for action in FORBIDDEN.iter().chain(FORBIDDEN_TO_UPDATERS) {
+            assert_eq!(attempt(&["updater", how, action]), Ended::Filtered, "{action} as {how}");
+        }
+    }
+}
+
+#[test]
 fn forbidden_calls_kill() {
     for how in starts() {
         for action in FORBIDDEN {
@@ -95,7 +118,7 @@ fn a_monitor_that_reads_files_can_do_nothing_else() {
 
 #[test]
 fn every_call_outside_the_table_kills() {
-    for who in ["monitor", "reader"] {
+    for who in ["monitor", "reader", "updater"] {
         let sweep = command(&["sweep", who]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&sweep.stdout), "", "{who}");
         assert_eq!(Ended::from(sweep.status), Ended::Done, "{who}");

@@ -8,13 +8,12 @@ use openssl::ssl::{SslContext, SslMethod};
 use qmail_remote::args::Invocation;
 use qmail_remote::monitor::control::local_address::LocalAddress;
 use qmail_remote::monitor::control::routes::Origin;
-use qmail_remote::monitor::control::smtproutes::Protocol;
 use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule};
 use qmail_remote::monitor::control::{ControlDirectory, HOME};
 use qmail_remote::monitor::refusal::Refusal;
 use qmail_remote::monitor::selection::{self, Decided, Selection};
 use qmail_remote::monitor::{interfaces, planning};
-use qmail_remote::plan::{Destination, Plan, TlsStart};
+use qmail_remote::plan::{Destination, Plan, Protocol, TlsStart};
 use qmail_remote::report::MessageReport;
 use qmail_remote::startup::Environment;
 use qmail_remote::tls_policy::TrustAnchors;
@@ -50,13 +49,13 @@ fn described(arguments: [OsString; 3]) -> Result<Findings, Refusal> {
 
 fn of_selection(selection: &Selection) -> String {
     let mut text = String::new();
+    let protocol = match selection.protocol() {
+        Protocol::Smtp => "SMTP",
+        Protocol::Qmtp => "QMTP",
+    };
     match &selection.route {
-        None => text += &row("route", "none: the exchangers of the host, by SMTP"),
-        Some((protocol, route)) => {
-            let protocol = match protocol {
-                Protocol::Smtp => "SMTP",
-                Protocol::Qmtp => "QMTP",
-            };
+        None => text += &row("route", format!("none: the exchangers of the host, by {protocol}")),
+        Some((_, route)) => {
             let relay = match &route.relay {
                 Some(relay) => String::from_utf8_lossy(&relay.as_written).into_owned(),
                 None => "the exchangers of the host".to_owned(),

@@ -6,31 +6,13 @@ use super::lines::Entry;
 use super::routes::{self, Fields, LocalField, Origin, Route};
 use super::{ControlDirectory, ControlError};
 use crate::args::Invocation;
+use crate::plan::Protocol;
 use crate::sealed::Sealed;
 
 /// The file of SMTP routes.
 pub const SMTPROUTES: &str = "smtproutes";
 /// The file of QMTP routes.
 pub const QMTPROUTES: &str = "qmtproutes";
-
-/// The protocol that a route's file stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `smtproutes`.
-    Smtp,
-    /// `qmtproutes`.
-    Qmtp,
-}
-
-impl Protocol {
-    /// The port where no line says one.
-    pub fn port(self) -> u16 {
-        match self {
-            Protocol::Smtp => 25,
-            Protocol::Qmtp => 209,
-        }
-    }
-}
 
 /// The files in the order in which they count at one level.
 pub const IN_ORDER: [(Protocol, &str); 2] = [(Protocol::Qmtp, QMTPROUTES), (Protocol::Smtp, SMTPROUTES)];

@@ -127,7 +127,13 @@ impl Transcript {
             | Stage::Body => {
                 self.over(MessageReport::Temporary(connection_died(address, false)));
             }
-            Stage::Confining | Stage::Resolving | Stage::Walking | Stage::Over => return Err(Broken::Lied),
+            Stage::Confining
+            | Stage::Resolving
+            | Stage::Walking
+            | Stage::Packing
+            | Stage::Package
+            | Stage::Answers
+            | Stage::Over => return Err(Broken::Lied),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::host::{HeloName, Host, HostName};
 use crate::ipc::reason::Reason;
 use crate::ipc::server_reply::ReplyText;
 use crate::ipc::{ConfinementStep, Family, LookupFailure, Request, Step};
-use crate::plan::{OwnAddresses, Purpose, Relay, Resolvers, Timeouts, TlsStart};
+use crate::plan::{OwnAddresses, Protocol, Purpose, Relay, Resolvers, Timeouts, TlsStart};
 
 pub(super) fn plan(recipients: usize) -> Plan {
     let domain = HostName::parse(b"example.test").unwrap();
@@ -18,11 +18,13 @@ pub(super) fn plan(recipients: usize) -> Plan {
     Plan {
         purpose: Purpose::Deliver,
         destination: Destination::Exchangers(domain, OwnAddresses::default()),
+        protocol: Protocol::Smtp,
         port: 25,
         tls_start: TlsStart::StartTls,
         tls: TlsPolicy::OPPORTUNISTIC,
         exchanger_rules: false,
         authentication: None,
+        skip: Vec::new(),
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").unwrap(),
         sender: Path::reverse(b"").unwrap(),

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::Broken;
 use crate::host::HostName;
 use crate::ipc::{LookupFailure, MessageFault};
+use crate::plan::Protocol;
 use crate::report::{MessageReport, Text};
 
 /// The report for `host`, printable, when no server was found.
@@ -40,6 +41,14 @@ pub fn child_failed(how: Broken) -> MessageReport {
     }))
 }
 
+/// The text for exchangers none of which could be reached.
+pub(super) fn no_connection(protocol: Protocol) -> Text {
+    Text::new(match protocol {
+        Protocol::Smtp => "Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)",
+        Protocol::Qmtp => "Sorry, I wasn't able to establish an QMTP connection. (#4.4.1)",
+    })
+}
+
 /// The text for a connection that ended without an answer.
 pub(super) fn connection_died(address: IpAddr, possible_duplicate: bool) -> Text {
     let duplicate = if possible_duplicate { "Possible duplicate! " } else { "" };
@@ -71,10 +80,15 @@ pub fn no_such_host(printable_host: &str) -> Text {
     Text::new(format!("Sorry, I couldn't find any host named {printable_host}. (#5.1.2)"))
 }
 
+/// The text for a message that cannot be read.
+pub(super) fn message_unreadable() -> Text {
+    Text::new("Unable to read message. (#4.3.0)")
+}
+
 /// The report for a message that cannot be sent as it is.
 pub fn message_fault(fault: MessageFault) -> MessageReport {
     match fault {
-        MessageFault::Unreadable => MessageReport::Temporary(Text::new("Unable to read message. (#4.3.0)")),
+        MessageFault::Unreadable => MessageReport::Temporary(message_unreadable()),
         MessageFault::PartialLastLine => MessageReport::Permanent(Text::new(
             "SMTP cannot transfer messages with partial final lines. (#5.6.2)",
         )),

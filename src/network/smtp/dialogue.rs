@@ -23,7 +23,7 @@ use crate::tls_policy::{Need, Proof};
 
 /// How a dialogue left the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::network) enum Next {
     /// Nothing of the message is underway: another exchanger may do better.
     Exchanger,
     /// The handshake failed, and the same server may be talked to without one.
@@ -34,7 +34,7 @@ pub(super) enum Next {
 
 /// Whether STARTTLS may be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StartTls {
+pub(in crate::network) enum StartTls {
     /// Where it is offered, and the policy does not forbid it.
     AsThePolicySays,
     /// No: it has failed with this server, and the policy lets the message go in clear.
@@ -42,7 +42,7 @@ pub(super) enum StartTls {
 }
 
 /// Speaks with `peer` over `stream` and claims what happens.
-pub(super) fn speak(
+pub(in crate::network) fn speak(
     plan: &Plan,
     peer: Peer<'_>,
     start_tls: StartTls,

@@ -2,12 +2,11 @@
 
 mod auth;
 mod body;
-mod dialogue;
+pub(super) mod dialogue;
 mod extensions;
 mod facts;
 mod flight;
 mod replies;
 mod source;
 mod transaction;
-pub(super) mod walk;
 mod wire;

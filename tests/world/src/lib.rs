@@ -37,6 +37,7 @@ pub mod dns;
 pub mod dns_stub;
 pub mod message;
 pub mod namespace;
+pub mod netstring;
 pub mod outcome;
 pub mod patience;
 pub mod peer;

@@ -9,9 +9,10 @@ use std::os::unix::ffi::OsStringExt;
 
 use qmail_remote::args::Invocation;
 use qmail_remote::monitor::control::keys::Keys;
-use qmail_remote::monitor::control::smtproutes::{Protocol, QMTPROUTES, SMTPROUTES};
+use qmail_remote::monitor::control::smtproutes::{QMTPROUTES, SMTPROUTES};
 use qmail_remote::monitor::control::tlsdestinations::Kind;
 use qmail_remote::monitor::control::{authsenders, domaincerts, domainips, smtproutes, tlsdestinations};
+use qmail_remote::plan::Protocol;
 
 /// A list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

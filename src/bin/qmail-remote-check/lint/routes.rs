@@ -39,9 +39,8 @@ pub(super) fn check(
     } else if !credentials {
         check_halves(value, &route, remarks);
     } else if list == List::Qmtproutes {
-        remarks.warning(
-            "QMTP has no authentication, and user and password are not used: write the route to smtproutes",
-        );
+        remarks
+            .error("QMTP has no authentication, and deliveries are put off: write the route to smtproutes");
     }
     check_port(list, &route, remarks);
     if let Some(local) = &route.local_address {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::netstring::Package;
 use crate::rspawn::Letter;
 
 /// One complete test case.
@@ -108,6 +109,10 @@ pub enum Step {
     Body(Body),
     /// `chunk`: `BDAT` with the last chunk, and its bytes.
     Chunk(Body),
+    /// `package`: a QMTP package that holds this.
+    Package(Package),
+    /// `package is`: a QMTP package of exactly these bytes.
+    PackageIs(Vec<u8>),
     /// `read`: at least so many bytes, whatever they are.
     Read(usize),
     /// `drip`: sends this again and again, a pause after each; ends early when the client closes.

@@ -14,6 +14,7 @@ use super::case::{Body, Connection, Ending, Placed, Step, Times};
 use super::escapes::escape;
 use super::servers::Mismatch;
 use super::wire_form::WireForms;
+use crate::netstring::{Cut, Package};
 use crate::patience::{LONG_ENOUGH, until};
 use crate::peer::{END_OF_DATA, Gone, Peer};
 
@@ -94,6 +95,25 @@ fn perform(
                 return Err(Mismatch::bytes(line, wanted, &seen));
             }
         }
+        Step::Package(wanted) => {
+            let (_, seen) = package(&mut peer, line)?;
+            if seen.message != wanted.message {
+                return Err(Mismatch::bytes(line, &wanted.message, &seen.message));
+            }
+            let addresses = |package: &Package| {
+                let all = [&package.sender].into_iter().chain(&package.recipients);
+                all.map(|address| escape(address)).collect::<Vec<_>>().join("\n")
+            };
+            if addresses(&seen) != addresses(wanted) {
+                return Err(Mismatch::new(line, addresses(wanted), addresses(&seen)));
+            }
+        }
+        Step::PackageIs(wanted) => {
+            let (seen, _) = package(&mut peer, line)?;
+            if seen != *wanted {
+                return Err(Mismatch::bytes(line, wanted, &seen));
+            }
+        }
         Step::Read(size) => {
             while peer.pending().len() < *size {
                 let have = peer.pending().len();
@@ -130,6 +150,21 @@ fn line_of(peer: &mut Peer, line: usize, wanted: &[u8]) -> Result<Vec<u8>, Misma
 
 fn fragment(pending: &[u8]) -> String {
     if pending.is_empty() { String::new() } else { format!("{}, then ", shortened(pending)) }
+}
+
+/// A QMTP package: its bytes, and what they hold. What comes after it stays.
+fn package(peer: &mut Peer, line: usize) -> Result<(Vec<u8>, Package), Mismatch> {
+    loop {
+        let end = match Package::parse(peer.pending()) {
+            Ok((package, length)) => return Ok((peer.take_first(length), package)),
+            Err(Cut::Short) => match peer.receive() {
+                Ok(()) => continue,
+                Err(gone) => gone.to_string(),
+            },
+            Err(Cut::Wrong) => "no netstring".to_owned(),
+        };
+        return Err(Mismatch::new(line, "a package", format!("{}{end}", fragment(peer.pending()))));
+    }
 }
 
 /// The message on the wire, its final dot line included; what comes after it stays.

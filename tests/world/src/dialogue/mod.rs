@@ -19,7 +19,7 @@ mod wire_form;
 pub use case::{Body, Connection, Dialogue, Ending, Feed, Placed, Server, Step, Times};
 pub use escapes::{escape, unescape};
 pub use outline::ParseError;
-pub use servers::{Mismatch, Servers};
+pub use servers::{Mismatch, Servers, Silent};
 pub use wire_form::{chunk_form, wire_form};
 
 #[cfg(test)]

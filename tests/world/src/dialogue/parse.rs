@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt as _;
 
-use super::case::{Dialogue, Feed, Server};
+use super::case::{Dialogue, Feed, Server, Step};
 use super::escapes::unescape;
 use super::outline::{Block, ParseError, directives};
 use super::steps::{concatenate, connections, quoted};
@@ -136,10 +136,17 @@ impl Draft {
         if self.certificate_names.is_empty() {
             self.certificate_names.push("mx1.example.test".to_owned());
         }
+        let message = self.message.ok_or_else(|| missing("message"))?;
+        let connections = self.servers.iter_mut().flat_map(|server| &mut server.connections);
+        for step in connections.flat_map(|connection| &mut connection.steps) {
+            if let Step::Package(package) = &mut step.what {
+                package.message = [b"\n", message.as_slice()].concat();
+            }
+        }
         Ok(Dialogue {
             controls: self.controls,
             arguments,
-            message: self.message.ok_or_else(|| missing("message"))?,
+            message,
             feed: self.feed.unwrap_or(Feed::File),
             servers: self.servers,
             silent: self.silent,
@@ -198,7 +205,7 @@ fn letter(text: &str) -> Result<Letter, String> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::case::{Body, Ending, Step, Times};
+    use super::super::case::{Body, Ending, Times};
     use super::*;
 
     const SMALL: &str =

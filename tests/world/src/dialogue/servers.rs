@@ -174,13 +174,18 @@ fn accept(listener: &TcpListener, over: &AtomicBool) -> io::Result<Option<TcpStr
 }
 
 /// An address whose backlog is full: the kernel drops further connection attempts, as a dead host would.
-struct Silent {
+#[derive(Debug)]
+pub struct Silent {
     _listener: std::os::fd::OwnedFd,
     _fillers: Vec<std::os::fd::OwnedFd>,
 }
 
 impl Silent {
-    fn listen(address: SocketAddr) -> io::Result<Self> {
+    /// Fills the backlog of `address`, until this is dropped.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn listen(address: SocketAddr) -> io::Result<Self> {
         let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let place = SockaddrStorage::from(address);
         let new = |flags| socket::socket(family, SockType::Stream, flags, None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::case::{Body, Connection, Ending, Placed, Step, Times};
 use super::escapes::unescape;
 use super::outline::{Block, Line, ParseError, blocks};
+use crate::netstring::Package;
 
 /// A step or the end of a connection.
 enum Word {
@@ -69,7 +70,8 @@ fn word(block: &Block<'_>) -> Result<Word, ParseError> {
     let line = block.head.number;
     let wrong = |what: String| ParseError::new(line, what);
     let (word, rest) = block.split();
-    if !(block.lines.is_empty() || matches!((word, rest), ("body" | "chunk", "is"))) {
+    let may_have_lines = matches!((word, rest), ("body" | "chunk", "is")) || word == "package";
+    if !(block.lines.is_empty() || may_have_lines) {
         return Err(wrong(format!("`{word}` takes no lines below it")));
     }
     let bare = |ending: Ending| match rest {
@@ -84,6 +86,7 @@ fn word(block: &Block<'_>) -> Result<Word, ParseError> {
         "tls" => Step::Tls((!rest.is_empty()).then(|| rest.to_owned())),
         "body" => Step::Body(body(block, rest)?),
         "chunk" => Step::Chunk(body(block, rest)?),
+        "package" => package(block, rest)?,
         "read" => Step::Read(rest.parse().map_err(|_| wrong(format!("`{rest}` is not a number of bytes")))?),
         "pause" => Step::Pause(duration(rest).map_err(wrong)?),
         "drip" => drip(rest).map_err(wrong)?,
@@ -109,6 +112,25 @@ fn body(block: &Block<'_>, kind: &str) -> Result<Body, ParseError> {
             format!("nothing, `is` or `converted` follows, not `{other}`"),
         )),
     }
+}
+
+/// The message is not known here: the file's, which may stand below.
+fn package(block: &Block<'_>, kind: &str) -> Result<Step, ParseError> {
+    if kind == "is" {
+        return Ok(Step::PackageIs(concatenate(&block.lines)?));
+    }
+    let wrong = |what: &str| ParseError::new(block.head.number, what);
+    if !kind.is_empty() {
+        return Err(wrong("`package` or `package is`"));
+    }
+    let line = |line: &Line<'_>| unescape(line.text).map_err(|what| ParseError::new(line.number, what));
+    let mut addresses = block.lines.iter().map(line).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let sender = match addresses.next().as_deref() {
+        Some(b"<>") => Vec::new(),
+        Some(sender) => sender.to_vec(),
+        None => return Err(wrong("the lines below `package` are the sender and the recipients")),
+    };
+    Ok(Step::Package(Package { message: Vec::new(), sender, recipients: addresses.collect() }))
 }
 
 /// The bytes of escaped lines, one after the other, with nothing between them.

@@ -3,14 +3,15 @@
 
 use std::net::IpAddr;
 
-use super::dialogue::{self, Next, StartTls};
+use super::connect::{NoConnection, connect_any};
+use super::dane::Dane;
+use super::exchangers::Exchanger;
+use super::qmtp;
+use super::smtp::dialogue::{self, Next, StartTls};
+use super::tls::Peer;
 use crate::ipc::child_end::ChildEnd;
-use crate::ipc::{Claim, Server};
-use crate::network::connect::{NoConnection, connect_any};
-use crate::network::dane::Dane;
-use crate::network::exchangers::Exchanger;
-use crate::network::tls::Peer;
-use crate::plan::{Plan, Purpose};
+use crate::ipc::{Claim, MOST_UNANSWERED, Server};
+use crate::plan::{Plan, Protocol, Purpose};
 
 /// Whether a verdict has been claimed.
 enum Verdict {
@@ -18,13 +19,31 @@ enum Verdict {
     Open,
 }
 
-/// Walks over `exchangers`.
-pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
-    for exchanger in exchangers {
+/// The addresses that were claimed to be unanswered.
+#[derive(Default)]
+struct Unanswered(Vec<IpAddr>);
+
+impl Unanswered {
+    /// Each once, and as many as the monitor listens to.
+    fn claim(&mut self, addresses: Vec<IpAddr>, monitor: &mut ChildEnd) {
+        for address in addresses {
+            if self.0.len() < MOST_UNANSWERED && !self.0.contains(&address) {
+                self.0.push(address);
+                monitor.claim(Claim::Unanswered(address));
+            }
+        }
+    }
+}
+
+/// Walks over `exchangers`. Addresses that are to be left alone count as unreachable.
+pub(super) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
+    let mut unanswered = Unanswered::default();
+    for mut exchanger in exchangers {
+        exchanger.addresses.retain(|address| !plan.skip.contains(address));
         match (&exchanger.name, &exchanger.dane) {
             _ if exchanger.addresses.is_empty() => monitor.claim(Claim::Unreachable),
             (Some(name), Dane::Unknown) => monitor.claim(Claim::TlsaUnknown(name.clone())),
-            _ => match try_addresses(plan, exchanger, monitor) {
+            _ => match try_addresses(plan, exchanger, &mut unanswered, monitor) {
                 Verdict::Open => {}
                 Verdict::Claimed => return,
             },
@@ -34,7 +53,12 @@ pub(in crate::network) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor:
 }
 
 /// Walks over the addresses of one exchanger that have not been talked to yet.
-fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> Verdict {
+fn try_addresses(
+    plan: &Plan,
+    exchanger: Exchanger,
+    unanswered: &mut Unanswered,
+    monitor: &mut ChildEnd,
+) -> Verdict {
     let Exchanger { name, found_by, mut addresses, status, dane } = exchanger;
     let mut has_answered = false;
     // Where a handshake has failed and the message may go in clear: there alone, and once.
@@ -45,7 +69,10 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
             None if addresses.is_empty() => break,
             None => (addresses.clone(), StartTls::AsThePolicySays),
         };
-        let (stream, address) = match connect_any(&candidates, plan) {
+        let mut failed = Vec::new();
+        let connected = connect_any(&candidates, plan, &mut failed);
+        unanswered.claim(failed, monitor);
+        let (stream, address) = match connected {
             Ok(connection) => connection,
             Err(NoConnection::Unreachable) if start_tls == StartTls::No => continue,
             // One that has answered was reached, whatever its other addresses are.
@@ -80,7 +107,11 @@ fn try_addresses(plan: &Plan, exchanger: Exchanger, monitor: &mut ChildEnd) -> V
             dane: &dane,
             is_probed: plan.purpose == Purpose::Probe,
         };
-        match dialogue::speak(plan, peer, start_tls, stream, monitor) {
+        let next = match plan.protocol {
+            Protocol::Smtp => dialogue::speak(plan, peer, start_tls, stream, monitor),
+            Protocol::Qmtp => qmtp::speak(plan, peer, stream, monitor),
+        };
+        match next {
             Next::Verdict => return Verdict::Claimed,
             Next::Exchanger => {}
             Next::AgainInClear => in_clear = Some(address),
