@@ -12,7 +12,9 @@ KEYGROUP ?=
 RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
 
 # What cargo sees; unset, it is the default.
-ifneq ($(QMAILHOME),/var/qmail)
+ifeq ($(QMAILHOME),/var/qmail)
+unexport QMAIL_HOME
+else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
