@@ -1,11 +1,32 @@
-# Building, showing and checking. Installing comes with packaging.
+# Building, showing, checking, installing.
 
 CARGO ?= cargo
+# qmail's home; the programs must be built with the one that they are installed with.
+QMAILHOME ?= $(or $(QMAIL_HOME),/var/qmail)
+# Where qmail-rspawn looks for the program.
+BINDIR ?= $(QMAILHOME)/bin
+PREFIX ?= /usr/local
+DESTDIR ?=
+# A group that may read keys and passwords: installs the program set-group-id.
+KEYGROUP ?=
+RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: all demo check clean
+# What cargo sees; unset, it is the default.
+ifeq ($(QMAILHOME),/var/qmail)
+unexport QMAIL_HOME
+else
+export QMAIL_HOME := $(QMAILHOME)
+endif
+
+.PHONY: all install uninstall demo check clean
 
 all:
 	$(CARGO) build --release --locked --bins --package qmail-remote
+
+# Builds nothing: run `make` before, not as root. packaging/install-layout.txt says what goes where.
+install uninstall:
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' QMAILHOME='$(QMAILHOME)' BINDIR='$(BINDIR)' KEYGROUP='$(KEYGROUP)' \
+		RELEASE='$(RELEASE)' packaging/install.sh $@
 
 # The main job in a private network: see README.md.
 demo:

@@ -94,6 +94,7 @@ fn the_sandbox_is_described() {
     in_world(|_| {
         let output = check(&["sandbox"]);
         let text = text(&output);
+        assert!(text.starts_with("home          /var/qmail, fixed when this program was built\n"), "{text}");
         for what in ["seccomp", "Landlock", "namespaces", "/proc", "runs as"] {
             assert!(text.lines().any(|line| line.starts_with(what)), "{text}");
         }

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use qmail_remote::monitor::control::HOME;
 use qmail_remote::monitor::refusal::ACCOUNT;
 use sandbox::{Identity, landlock_abi};
 
@@ -25,6 +26,7 @@ fn users_make_namespaces() -> bool {
 pub(crate) fn describe() -> Findings {
     let mut text = String::new();
     let mut well = true;
+    text += &row("home", format!("{HOME}, fixed when this program was built"));
 
     let actions = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
     let seccomp = actions.split_whitespace().any(|action| action == "kill_process");

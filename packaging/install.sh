@@ -1,0 +1,67 @@
+#!/bin/sh
+# install.sh install|uninstall: what packaging/install-layout.txt lists. Run by make, which sets DESTDIR, PREFIX,
+# QMAILHOME, BINDIR, KEYGROUP (DESTDIR and KEYGROUP may be empty) and RELEASE, where the programs were built.
+set -eu
+umask 022
+cd "$(dirname "$0")/.."
+verb=${1:-}
+case "$verb" in install | uninstall) ;; *) echo "usage: $0 install|uninstall" >&2; exit 2 ;; esac
+
+place() {
+    printf '%s\n' "$1" | sed -e "s|^BINDIR/|$BINDIR/|" -e "s|^PREFIX/|$PREFIX/|" -e "s|^RELEASE/|$RELEASE/|"
+}
+
+# The program looks for its control files where it was built for, wherever it lies.
+check_home() {
+    built_for=$("$RELEASE/qmail-remote-check" sandbox | sed -n 's/^home *\(.*\), fixed when this program was built$/\1/p')
+    [ "$built_for" = "$QMAILHOME" ] || {
+        echo "The programs in $RELEASE were built for ${built_for:-another machine}: run make QMAILHOME=$QMAILHOME" >&2
+        exit 1
+    }
+}
+
+# Only root can give files away; anybody can fill a DESTDIR.
+owner=
+[ "$(id -u)" -ne 0 ] || owner="-o root -g root"
+
+put() {
+    mode=$1 target=$2 source=$3
+    mkdir -p "$(dirname "$target")"
+    # Never a half-written file under the name that is run. Unquoted on purpose: several words, or none.
+    # shellcheck disable=SC2086
+    install $owner -m "$mode" "$source" "$target.new"
+    case "$target" in
+        "$program")
+            if [ -n "$KEYGROUP" ]; then
+                chgrp "$KEYGROUP" "$target.new"
+                chmod 2755 "$target.new"
+            fi
+            packaging/put-in-place.sh put "$target.new" "$target"
+            ;;
+        *) mv -fT "$target.new" "$target" ;;
+    esac
+}
+
+take_away() {
+    target=$1
+    case "$target" in
+        "$program") packaging/put-in-place.sh back "$target" ;;
+        *) rm -f "$target" ;;
+    esac
+    # Directories of our own name; others may have been there before.
+    directory=$(dirname "$target")
+    while case "$directory" in */doc/qmail-remote | */doc/qmail-remote/*) true ;; *) false ;; esac; do
+        rmdir "$directory" 2>/dev/null || break
+        directory=$(dirname "$directory")
+    done
+}
+
+program=$DESTDIR$BINDIR/qmail-remote
+[ "$verb" = uninstall ] || check_home
+grep -v '^#' packaging/install-layout.txt | while read -r mode target source; do
+    target=$DESTDIR$(place "$target")
+    case "$verb" in
+        install) put "$mode" "$target" "$(place "$source")" ;;
+        uninstall) take_away "$target" ;;
+    esac
+done

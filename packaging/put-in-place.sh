@@ -1,0 +1,40 @@
+#!/bin/sh
+# Puts a qmail-remote in the place of another one, and back, without a moment in which there is none: qmail-rspawn
+# takes a missing program for a permanent failure and bounces the mail.
+#
+#   put-in-place.sh put NEW TARGET    renames NEW, which is in TARGET's directory, to TARGET; a TARGET that is not
+#                                     ours is kept as TARGET.orig
+#   put-in-place.sh back TARGET       TARGET.orig, or nothing, in place of ours
+set -eu
+
+# Of all programs by this name, this one has this report text.
+is_ours() {
+    grep -aqs 'The network process broke its protocol and was stopped' "$1"
+}
+
+case "${1:-} $#" in
+    "put 3")
+        new=$2 target=$3
+        if [ -e "$target" ] && ! is_ours "$target"; then
+            # An .orig of an earlier time is older than what is in use.
+            ln -f "$target" "$target.orig"
+        fi
+        mv -fT "$new" "$target"
+        ;;
+    "back 2")
+        target=$2
+        if [ ! -e "$target" ] && [ ! -L "$target" ]; then
+            exit 0
+        elif ! is_ours "$target"; then
+            echo "$target is another program by now: left as it is" >&2
+        elif [ -e "$target.orig" ]; then
+            mv -fT "$target.orig" "$target"
+        else
+            rm -f "$target"
+        fi
+        ;;
+    *)
+        echo "usage: $0 put NEW TARGET | back TARGET" >&2
+        exit 2
+        ;;
+esac

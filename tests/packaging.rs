@@ -1,0 +1,133 @@
+//! What `make install` puts where, and that it can be taken back.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test support: a failed step must stop the test with its cause"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// `make VERB` for the programs of this build, with `destination` as DESTDIR and further settings.
+fn run_make(verb: &str, destination: &Path, settings: &[&str]) -> Output {
+    let release = Path::new(env!("CARGO_BIN_EXE_qmail-remote")).parent().unwrap();
+    let setting = |name: &str, value: &Path| format!("{name}={}", value.display());
+    Command::new("make")
+        .args([verb, &setting("DESTDIR", destination), &setting("RELEASE", release), "PREFIX=/usr"])
+        .args(settings)
+        .current_dir(root())
+        .env_remove("MAKEFLAGS")
+        .output()
+        .unwrap()
+}
+
+fn make(verb: &str, destination: &Path) {
+    let output = run_make(verb, destination, &["QMAILHOME=/var/qmail", "KEYGROUP="]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// All files below `directory`, with their modes.
+fn files(directory: &Path) -> BTreeMap<PathBuf, u32> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let kind = fs::symlink_metadata(&path).unwrap();
+        if kind.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let name = Path::new("/").join(path.strip_prefix(directory).unwrap());
+            found.insert(name, kind.permissions().mode() & 0o7777);
+        }
+    }
+    found
+}
+
+fn layout() -> BTreeMap<PathBuf, u32> {
+    let list = read("packaging/install-layout.txt");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut fields = line.split_whitespace();
+            let mode = u32::from_str_radix(fields.next().unwrap(), 8).unwrap();
+            let path =
+                fields.next().unwrap().replace("BINDIR/", "/var/qmail/bin/").replace("PREFIX/", "/usr/");
+            (path.into(), mode)
+        })
+        .collect()
+}
+
+#[test]
+fn make_install_puts_what_the_layout_lists_and_uninstall_takes_all_of_it() {
+    let place = tempfile::tempdir().unwrap();
+    make("install", place.path());
+    assert_eq!(files(place.path()), layout());
+    // Ours over ours is no program to keep.
+    make("install", place.path());
+    assert_eq!(files(place.path()), layout());
+    make("uninstall", place.path());
+    assert_eq!(files(place.path()), BTreeMap::new());
+    assert!(!place.path().join("usr/share/doc/qmail-remote").exists());
+    make("uninstall", place.path());
+}
+
+#[test]
+fn the_program_that_was_there_is_kept_and_comes_back() {
+    let place = tempfile::tempdir().unwrap();
+    let bin = place.path().join("var/qmail/bin");
+    fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("qmail-remote");
+    fs::write(&program, "another").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o711)).unwrap();
+    let kept = || fs::read_to_string(bin.join("qmail-remote.orig")).ok();
+    for _ in 0..2 {
+        make("install", place.path());
+        assert_eq!(kept().as_deref(), Some("another"));
+        assert!(fs::read(&program).unwrap() != b"another");
+    }
+    // qmail was installed anew over ours: that is the one to go back to.
+    fs::write(bin.join("new"), "newer").unwrap();
+    fs::rename(bin.join("new"), &program).unwrap();
+    make("install", place.path());
+    assert_eq!(kept().as_deref(), Some("newer"));
+    make("uninstall", place.path());
+    assert_eq!((fs::read_to_string(&program).unwrap(), kept()), ("newer".to_owned(), None));
+    // Not ours: left alone.
+    make("uninstall", place.path());
+    assert_eq!(fs::read_to_string(&program).unwrap(), "newer");
+}
+
+#[test]
+fn programs_are_not_installed_for_a_home_that_they_do_not_know() {
+    let place = tempfile::tempdir().unwrap();
+    let output = run_make("install", place.path(), &["QMAILHOME=/usr/qmail"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("were built for /var/qmail: run make QMAILHOME=/usr/qmail\n"), "{said}");
+    assert!(!output.status.success());
+    assert_eq!(files(place.path()), BTreeMap::new());
+    // Where the program lies is another question.
+    let output = run_make("install", place.path(), &["BINDIR=/usr/lib/qmail-remote"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(place.path().join("usr/lib/qmail-remote/qmail-remote").exists());
+}
+
+#[test]
+fn a_group_for_keys_makes_the_program_set_group_id() {
+    let place = tempfile::tempdir().unwrap();
+    // The own group: the one that everybody may give a file to.
+    let group = fs::metadata(place.path()).unwrap().gid();
+    let output = run_make("install", place.path(), &[&format!("KEYGROUP={group}")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let program = fs::metadata(place.path().join("var/qmail/bin/qmail-remote")).unwrap();
+    assert_eq!((program.mode() & 0o7777, program.gid()), (0o2755, group));
+}
