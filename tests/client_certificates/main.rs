@@ -15,5 +15,6 @@ mod held;
 mod bad_files;
 mod forms;
 mod keys;
+mod others;
 mod postfix;
 mod readers;
