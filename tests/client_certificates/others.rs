@@ -5,6 +5,7 @@ use std::process::Command;
 
 use openssl::nid::Nid;
 use world::certificates::Identity;
+use world::dns_stub::{DnsStub, Zone};
 use world::in_world;
 use world::patience::LONG_ENOUGH;
 use world::peer::Peer;
@@ -44,6 +45,8 @@ fn a_probe_presents_the_certificate_of_its_sender() {
         let line = format!("sender.test:{}|{}\n", certificate.display(), key.display());
         world.control("me", "client.example.test\n");
         world.control("domaincerts", line);
+        // The probe asks what its resolver is worth.
+        let _dns = DnsStub::start(Zone::parse("mx1.example.test A 192.0.2.10\n").unwrap()).unwrap();
         let identity = Identity::self_signed(&["mx1.example.test"]).unwrap();
         let acceptor = Some(identity.acceptor_that_demands_one().unwrap());
         let options = Options { acceptor, ..Options::named("mx1.example.test") };
