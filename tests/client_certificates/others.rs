@@ -6,10 +6,10 @@ use std::process::Command;
 use openssl::nid::Nid;
 use world::certificates::Identity;
 use world::dns_stub::{DnsStub, Zone};
-use world::in_world;
 use world::patience::LONG_ENOUGH;
 use world::peer::Peer;
 use world::smtp_sink::{Options, SmtpSink};
+use world::{Needs, in_world};
 
 use crate::held::delivery;
 use crate::keys::{certified, ec, installed};
@@ -41,6 +41,7 @@ fn a_server_of_qmtps_gets_the_certificate_that_it_demands() {
 #[test]
 fn a_probe_presents_the_certificate_of_its_sender() {
     in_world(|world| {
+        world.require(Needs::ManyUids);
         let (certificate, key) = installed(world, &certified(&ec(Nid::X9_62_PRIME256V1)));
         let line = format!("sender.test:{}|{}\n", certificate.display(), key.display());
         world.control("me", "client.example.test\n");
