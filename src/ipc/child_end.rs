@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::frame::{self, Decoder};
 use super::secret::Secret;
+use super::signature::{MOST_OCTETS, Piece, Scheme};
 use super::{AnchorQuery, Claim, Message, Reply, Request};
 use crate::tls_policy::TlsPolicy;
 
@@ -108,6 +109,20 @@ impl ChildEnd {
     pub fn ask_for_credentials(&mut self) -> (Secret, Secret) {
         self.ask(Request::AuthResponse, |reply| match reply {
             Reply::Credentials { user, password } => Some((user, password)),
+            _ => None,
+        })
+    }
+
+    /// Asks for a signature of `octets` by the client certificate's key. None: they are more than anybody signs.
+    pub fn ask_to_sign(&mut self, scheme: Scheme, octets: &[u8]) -> Option<Vec<u8>> {
+        if octets.len() > MOST_OCTETS {
+            return None;
+        }
+        for piece in octets.chunks(Piece::MAX) {
+            self.collect(&Message::ToBeSigned(Piece::try_from(piece.to_vec()).ok()?));
+        }
+        self.ask(Request::Sign(scheme), |reply| match reply {
+            Reply::Signature(signature) => Some(Some(signature.into())),
             _ => None,
         })
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
@@ -12,6 +13,7 @@ use super::tcpto::Evidence;
 use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
+use crate::ipc::signature::Scheme;
 use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
@@ -23,6 +25,7 @@ use texts::{
 
 mod auth;
 mod qmtp;
+mod signing;
 mod smtp;
 pub mod texts;
 pub mod tls_texts;
@@ -51,6 +54,8 @@ pub enum Task {
     Digest(Vec<u8>),
     /// To release user and password.
     Release,
+    /// To sign these octets, if they are what a client signs.
+    Sign(Scheme, Vec<u8>),
     /// To say that the delivery is decided.
     Stop,
 }
@@ -103,6 +108,10 @@ pub struct Transcript {
     tls: Option<Proof>,
     /// What has become of the credentials with the present server.
     auth: auth::Progress,
+    /// The file of the client certificate that the plan has.
+    client_certificate: Option<PathBuf>,
+    /// What the key of that certificate is asked for.
+    signing: signing::Signing,
     server: Option<Server>,
     walk: Walk,
     recipients: Vec<RecipientReport>,
@@ -147,6 +156,8 @@ impl Transcript {
             anchor_queries: 0,
             tls: None,
             auth: auth::Progress::default(),
+            client_certificate: plan.client_certificate.as_ref().map(|certificate| certificate.file.clone()),
+            signing: signing::Signing::default(),
             server: None,
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
@@ -170,6 +181,7 @@ impl Transcript {
         match message {
             Message::Request(request) => self.task(request).map(Some),
             Message::Claim(claim) => self.note(claim).map(|()| None),
+            Message::ToBeSigned(piece) => self.take_piece(&piece).map(|()| None),
         }
     }
 
@@ -191,6 +203,7 @@ impl Transcript {
                 Ok(Task::HandOut(anchors.clone(), query))
             }
             (Request::AuthResponse, ..) => self.asked_for_response(),
+            (Request::Sign(scheme), ..) => self.asked_to_sign(scheme),
             (Request::TlsPolicy | Request::TrustAnchors(_), ..) => Err(Broken::Lied),
         }
     }
@@ -285,6 +298,7 @@ impl Transcript {
                 self.server = Some(server);
                 self.tls = None;
                 self.auth = auth::Progress::default();
+                self.signing.begin_connection();
                 self.anchor_queries = 0;
                 self.stage = match self.protocol {
                     Protocol::Smtp => Stage::Greeting,
@@ -352,7 +366,8 @@ impl Transcript {
         };
         let name = self.relay.clone().or_else(|| server.name.as_ref().map(ToString::to_string));
         let remote = name.unwrap_or_else(|| server.address.to_string());
-        tls_texts::failed(failure, &self.host, &remote, policy).ok_or(Broken::Lied)
+        let certificate = self.client_certificate.as_deref();
+        tls_texts::failed(failure, &self.host, &remote, policy, certificate).ok_or(Broken::Lied)
     }
 
     /// Whether the policy in force allows a message in this state of TLS.
@@ -419,6 +434,8 @@ mod auth_tests;
 mod chunk_tests;
 #[cfg(test)]
 mod qmtp_tests;
+#[cfg(test)]
+mod signing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -105,6 +105,7 @@ fn try_addresses(
             status,
             policy: &policy,
             dane: &dane,
+            client_certificate: plan.client_certificate.as_ref(),
             is_probed: plan.purpose == Purpose::Probe,
         };
         let next = match plan.protocol {

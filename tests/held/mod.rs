@@ -73,6 +73,12 @@ impl Held {
         Held::start(stage, Some(certificate.acceptor().unwrap()))
     }
 
+    /// The same, and a client without a certificate gets no connection.
+    pub(crate) fn that_demands_a_certificate_at(stage: Stage) -> Held {
+        let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
+        Held::start(stage, Some(certificate.acceptor_that_demands_one().unwrap()))
+    }
+
     fn start(stage: Stage, acceptor: Option<SslAcceptor>) -> Held {
         let listener = TcpListener::bind("192.0.2.10:25").unwrap();
         let (tell_reached, reached) = channel();

@@ -25,6 +25,7 @@ pub(super) fn plan(recipients: usize) -> Plan {
         exchanger_rules: false,
         authentication: None,
         skip: Vec::new(),
+        client_certificate: None,
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").unwrap(),
         sender: Path::reverse(b"").unwrap(),

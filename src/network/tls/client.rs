@@ -12,7 +12,7 @@ use openssl::ssl::{
 use openssl::x509::X509VerifyResult;
 
 use super::dane::Armed;
-use super::{Peer, dane, ffi, proof};
+use super::{Peer, dane, ffi, proof, provider};
 use crate::ipc::TlsFailure;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
@@ -34,15 +34,8 @@ pub(in crate::network) fn handshake(
     monitor: &mut ChildEnd,
 ) -> Result<(SslStream<Socket>, Proof), TlsFailure> {
     let (session, armed) = session(peer)?;
-    let mut step = session.connect(stream);
-    let stream = loop {
-        match step {
-            Ok(stream) => break stream,
-            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
-            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Session),
-            Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
-        }
-    };
+    let mut signer = |scheme, octets: &[u8]| monitor.ask_to_sign(scheme, octets);
+    let stream = provider::with_signer(&mut signer, || complete(session.connect(stream)))?;
     if peer.is_probed {
         probe::session(stream.ssl(), dane::matched(stream.ssl(), armed), monitor);
     }
@@ -90,10 +83,24 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
         // Whatever is asked for: `aNULL` of the manual page's example brings suites that do not encrypt.
         context.set_cipher_list(&format!("{ciphers}:!eNULL")).map_err(|_| TlsFailure::Ciphers)?;
     }
+    if let Some(certificate) = peer.client_certificate {
+        provider::present(&mut context, &certificate.chain).map_err(|_| TlsFailure::ClientCertificate)?;
+    }
     Ok(context.build())
 }
 
 type Handshake = Result<SslStream<Socket>, HandshakeError<Socket>>;
+
+fn complete(mut step: Handshake) -> Result<SslStream<Socket>, TlsFailure> {
+    loop {
+        match step {
+            Ok(stream) => return Ok(stream),
+            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
+            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Session),
+            Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
+        }
+    }
+}
 
 fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFailure> {
     let want = want_of(unfinished.error()).ok_or_else(|| failure(&unfinished))?;

@@ -6,10 +6,12 @@ pub(super) mod client;
 mod dane;
 mod ffi;
 mod proof;
+mod provider;
 
 use super::dane::{Dane, NameStatus};
 use crate::host::HostName;
 use crate::ipc::Server;
+use crate::plan::ClientCertificate;
 use crate::tls_policy::{Need, Proof, TlsPolicy};
 
 /// A server, and what TLS with it needs.
@@ -25,6 +27,8 @@ pub(super) struct Peer<'a> {
     pub(super) policy: &'a TlsPolicy,
     /// What its TLSA records demand.
     pub(super) dane: &'a Dane,
+    /// What to present when it asks for a certificate.
+    pub(super) client_certificate: Option<&'a ClientCertificate>,
     /// Whether it is only looked at.
     pub(super) is_probed: bool,
 }
