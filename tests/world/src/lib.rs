@@ -34,6 +34,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod dialogue;
 pub mod dns;
+pub mod dns_flights;
 pub mod dns_stub;
 pub mod exim;
 pub mod mailbox;
