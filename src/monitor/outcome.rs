@@ -129,8 +129,19 @@ pub struct Transcript {
 struct Walk {
     /// Every one of them refused for good.
     all_permanent: bool,
-    /// How the last one that could be connected to failed.
-    last_failure: Option<Text>,
+    /// How the last one that could be connected to failed: one that said why comes before those that did not.
+    last_failure: Option<(Text, Words)>,
+}
+
+/// How much an exchanger, or what is known of it, said about why the next one is to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// Nothing: the connection ended, or no reply came.
+    None,
+    /// Something that may be otherwise later.
+    ForNow,
+    /// That it never will.
+    ForGood,
 }
 
 impl Transcript {
@@ -305,7 +316,7 @@ impl Transcript {
                     Protocol::Qmtp => Stage::Packing,
                 };
             }
-            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false)?,
+            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), Words::ForNow)?,
             Claim::Exhausted => {
                 let report = self.exhausted();
                 self.over(report);
@@ -326,12 +337,12 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 let text = self.tls_failed(&failure)?;
-                self.walk_on(text, false)?;
+                self.walk_on(text, Words::ForNow)?;
             }
             Claim::Replied(step, reply) => self.replied(step, &reply)?,
             Claim::NotSmtp if self.stage == Stage::Greeting => {
                 let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
-                self.walk_on(text, false)?;
+                self.walk_on(text, Words::None)?;
             }
             Claim::Package => self.package()?,
             Claim::Answered(answer) => self.answered(&answer)?,
@@ -355,8 +366,8 @@ impl Transcript {
     fn exhausted(&mut self) -> MessageReport {
         match self.walk.last_failure.take() {
             None => MessageReport::Temporary(no_connection(self.protocol)),
-            Some(text) if self.walk.all_permanent => MessageReport::Permanent(text),
-            Some(text) => MessageReport::Temporary(text),
+            Some((text, _)) if self.walk.all_permanent => MessageReport::Permanent(text),
+            Some((text, _)) => MessageReport::Temporary(text),
         }
     }
 
@@ -405,11 +416,14 @@ impl Transcript {
     }
 
     /// The current exchanger is done with; the next one may be tried.
-    fn walk_on(&mut self, failure: Text, permanent: bool) -> Result<(), Broken> {
+    fn walk_on(&mut self, failure: Text, words: Words) -> Result<(), Broken> {
         let failure = self.with_remark(failure);
         self.see(Seen::Failed(failure.clone()))?;
-        self.walk.all_permanent &= permanent;
-        self.walk.last_failure = Some(failure);
+        self.walk.all_permanent &= words == Words::ForGood;
+        let says_less = |(_, last): &(Text, Words)| words == Words::None && *last != Words::None;
+        if !self.walk.last_failure.as_ref().is_some_and(says_less) {
+            self.walk.last_failure = Some((failure, words));
+        }
         self.stage = Stage::Walking;
         Ok(())
     }

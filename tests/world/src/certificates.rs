@@ -31,6 +31,7 @@ pub struct Identity {
 }
 
 /// The files that [`Identity::write`] made.
+#[derive(Clone, Debug)]
 pub struct Files {
     /// The certificate, PEM.
     pub certificate: PathBuf,

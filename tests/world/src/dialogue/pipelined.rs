@@ -1,7 +1,7 @@
 //! A dialogue as it goes with servers that offer PIPELINING: the client's envelope comes in one flight, before the
 //! first answer to it, and everything else stays: the reports must be the same.
 
-use super::case::{Connection, Dialogue, Placed, Step};
+use super::case::{Connection, Dialogue, Ending, Placed, Step};
 
 impl Dialogue {
     /// The pipelined form. None where that is the same: no server gets as far as the envelope after a plain answer to
@@ -49,7 +49,8 @@ impl Connection {
             .partition(|step| [&b"MAIL"[..], b"RCPT", b"DATA"].iter().any(|verb| says(step, verb)));
         let of = |verb: &[u8]| commands.iter().filter(|step| says(step, verb)).cloned().collect::<Vec<_>>();
         let (mut rcpt, mut data) = (of(b"RCPT"), of(b"DATA"));
-        let is_answered = data.is_empty() && rcpt.len() == recipients && last_is_answered;
+        let goes_on = matches!(self.ending.what, Ending::Quit | Ending::Bye | Ending::Eof);
+        let is_answered = data.is_empty() && rcpt.len() == recipients && last_is_answered && goes_on;
         // What the client would not have said without PIPELINING.
         let said = |text: &[u8]| Placed { line, what: Step::LinePrefix(text.to_vec()) };
         rcpt.resize(recipients, said(b"RCPT TO:<"));
