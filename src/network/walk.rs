@@ -36,7 +36,7 @@ impl Unanswered {
 }
 
 /// Walks over `exchangers`. Addresses that are to be left alone count as unreachable.
-pub(super) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
+pub(super) fn walk(plan: &Plan, exchangers: impl Iterator<Item = Exchanger>, monitor: &mut ChildEnd) {
     let mut unanswered = Unanswered::default();
     for mut exchanger in exchangers {
         exchanger.addresses.retain(|address| !plan.skip.contains(address));
