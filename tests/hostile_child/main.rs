@@ -341,8 +341,10 @@ fn nothing_is_signed_in_another_state(world: &World) {
     all_print(world, &IN_ANOTHER_STATE, LIED);
     all_print(world, &["sign-after-the-end-of-data"], DUPLICATE);
     // Where there is no TLS, and before it is known whether there is.
-    world.control("tlsdestinations", "!script-sign-pss:\n");
+    world.control("smtproutes", ":192.0.2.1\n");
+    world.control("tlsdestinations", "!192.0.2.1:\n");
     all_print(world, &["sign-pss"], LIED);
+    world.control("smtproutes", "");
     world.control("tlsdestinations", "mx.other.test:\n");
     all_print(world, &["sign-pss"], LIED);
     world.control("tlsdestinations", "");
