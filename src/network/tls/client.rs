@@ -7,7 +7,7 @@
 
 use openssl::ssl::{
     ErrorCode, HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslOptions,
-    SslStream, SslVerifyMode,
+    SslStream, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509VerifyResult;
 
@@ -92,6 +92,11 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
     context.set_options(SslOptions::NO_RENEGOTIATION);
     context
         .set_mode(SslMode::AUTO_RETRY | SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
+    // What the system's configuration says; where it is silent a low security level would bring in what RFC 8996 forbids.
+    if context.min_proto_version().is_none() {
+        let oldest = Some(SslVersion::TLS1_2);
+        context.set_min_proto_version(oldest).map_err(|_| TlsFailure::Context)?;
+    }
     let matches_records = matches!(peer.dane, Dane::Match { .. });
     if matches_records && !ffi::enable_dane_in_context(&mut context) {
         return Err(TlsFailure::Context);
