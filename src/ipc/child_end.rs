@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::frame::{self, Decoder};
 use super::secret::Secret;
 use super::signature::{MOST_OCTETS, Piece, Scheme};
-use super::{AnchorQuery, Claim, Message, Reply, Request};
+use super::{AnchorQuery, Claim, MOST_ANCHOR_QUERIES, Message, Reply, Request};
 use crate::tls_policy::TlsPolicy;
 
 /// The exit status of a child whose monitor is gone. Nobody reads it.
@@ -36,12 +36,14 @@ pub struct ChildEnd {
     collected: Vec<u8>,
     replies: Decoder,
     last_write: Instant,
+    anchor_queries: u16,
 }
 
 impl ChildEnd {
     /// `messages` is the write end of the message pipe.
     pub fn new(messages: OwnedFd) -> ChildEnd {
-        ChildEnd { messages, collected: Vec::new(), replies: Decoder::default(), last_write: Instant::now() }
+        let (collected, replies, last_write) = (Vec::new(), Decoder::default(), Instant::now());
+        ChildEnd { messages, collected, replies, last_write, anchor_queries: 0 }
     }
 
     /// Says what happened; the monitor may hear of it later.
@@ -81,8 +83,14 @@ impl ChildEnd {
         })
     }
 
+    /// Whether the monitor will still hear so many questions for trust anchors.
+    pub fn has_left_of_anchor_queries(&self, count: u16) -> bool {
+        MOST_ANCHOR_QUERIES.saturating_sub(self.anchor_queries) >= count
+    }
+
     /// Asks for trust anchors, in PEM.
     pub fn ask_for_anchors(&mut self, query: AnchorQuery) -> Vec<u8> {
+        self.anchor_queries = self.anchor_queries.saturating_add(1);
         let piece = |reply| match reply {
             Reply::TrustAnchors(piece) => Some(Some(piece)),
             Reply::NoMoreTrustAnchors => Some(None),

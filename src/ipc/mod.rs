@@ -144,6 +144,9 @@ pub enum Claim {
 /// The most addresses that one delivery may claim to be unanswered: half of what the table of them holds.
 pub const MOST_UNANSWERED: usize = 16;
 
+/// The most questions for trust anchors in one delivery. A chain takes two or three, and no more than 33.
+pub const MOST_ANCHOR_QUERIES: u16 = 512;
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {

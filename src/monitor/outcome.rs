@@ -14,7 +14,7 @@ use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
 use crate::ipc::signature::Scheme;
-use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
+use crate::ipc::{AnchorQuery, Claim, MOST_ANCHOR_QUERIES, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
@@ -80,9 +80,6 @@ pub enum Seen {
 /// A probe that has more to tell than all exchangers with all addresses and certificates is none.
 const MOST_SEEN: usize = 10_000;
 
-/// A chain has no more issuers than this, and OpenSSL's own limit is 100 certificates. Enough for one handshake.
-const MOST_ANCHOR_QUERIES: u8 = 64;
-
 /// The delivery so far, as claimed.
 #[derive(Debug)]
 pub struct Transcript {
@@ -103,7 +100,8 @@ pub struct Transcript {
     stage: Stage,
     /// What holds for the present connection; none until the exchanger's rule has been looked for.
     in_force: Option<TlsPolicy>,
-    anchor_queries: u8,
+    /// In the whole delivery.
+    anchor_queries: u16,
     /// What the present connection's TLS proved; none without TLS.
     tls: Option<Proof>,
     /// What has become of the credentials with the present server.
@@ -310,7 +308,6 @@ impl Transcript {
                 self.tls = None;
                 self.auth = auth::Progress::default();
                 self.signing.begin_connection();
-                self.anchor_queries = 0;
                 self.stage = match self.protocol {
                     Protocol::Smtp => Stage::Greeting,
                     Protocol::Qmtp => Stage::Packing,

@@ -197,7 +197,8 @@ fn requests_without_reason_end_the_child(world: &World) {
     let scripts = ["policy-twice", "anchors-without-reason", "anchors-without-reason-after-the-policy"];
     all_print(world, &scripts, LIED);
     world.control("tlsdestinations", format!("*:{}/\n", world.scratch().display()));
-    all_print(world, &["anchors-without-reason", "too-many-anchors"], LIED);
+    let scripts = ["anchors-without-reason", "too-many-anchors", "too-many-anchors-in-all"];
+    all_print(world, &scripts, LIED);
 }
 
 const OUT_OF_ORDER: [&str; 8] = [

@@ -235,8 +235,16 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             send_all(&[begin(), connected(), asks_for_policy(), asks_for_anchors(AnchorQuery::File)]);
         }
         "too-many-anchors" => {
-            let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 65];
+            let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 513];
             send_all(&[vec![begin(), connected(), asks_for_policy()], queries].concat());
+        }
+        "too-many-anchors-in-all" => {
+            send_all(&[begin()]);
+            for _ in 0..171 {
+                let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 3];
+                let connection = [vec![connected(), asks_for_policy()], queries, vec![claim(Claim::Lost)]];
+                send_all(&connection.concat());
+            }
         }
         "success-without-tls" => send_all(&with_end(&[replied(Step::EndOfData, "250 ok")])),
         "success-without-tls-after-the-policy" => {
@@ -310,9 +318,7 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         "flood-for-small-answers" => {
             send_all(&[begin()]);
             loop {
-                send_all(&[connected(), asks_for_policy()]);
-                send_all(&vec![asks_for_anchors(AnchorQuery::BySubject(1)); 64]);
-                send_all(&[claim(Claim::Lost)]);
+                send_all(&[connected(), asks_for_policy(), claim(Claim::Lost)]);
             }
         }
         // Ends.

@@ -60,6 +60,26 @@ fn a_certificate_that_does_not_verify_is_no_reason_to_go_on_in_clear() {
 }
 
 #[test]
+fn whoever_has_to_prove_something_cannot_get_out_of_it_by_a_failed_handshake() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let file = ca_file(world, "ca.pem", &[&Authority::new("Ours").unwrap().identity().certificate]);
+        let server = Server::with_tls(failing_acceptor().unwrap());
+        let fingerprint = "AB".repeat(32);
+        for rule in [
+            format!("?:{file}"),
+            format!("?example.test:{file}"),
+            format!("?:\n%mx1.example.test:={fingerprint}"),
+            format!("?:\n?mx1.example.test:{file}"),
+            format!("?:\n!mx1.example.test:{file}"),
+        ] {
+            server.assert_put_off(&deliver_by(world, &rule), NO_HANDSHAKE);
+        }
+        server.assert_accepted(&deliver_by(world, "?:||3"), CLEAR);
+    });
+}
+
+#[test]
 fn what_an_exchangers_rule_demands_is_not_left_out_after_a_failed_handshake() {
     in_world(|world| {
         let _dns = secure_dns();

@@ -22,6 +22,7 @@ mod exchangers;
 mod names;
 mod parameters;
 mod ports;
+mod protocols;
 mod rules;
 mod support;
 mod trust;

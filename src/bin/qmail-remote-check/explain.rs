@@ -98,6 +98,7 @@ fn from_address(local: &LocalAddress) -> String {
 pub(crate) fn of_rule(rule: &TlsRule) -> String {
     let mut text = match rule.kind {
         Kind::Optional => "when offered",
+        Kind::OptionalOrClear if !rule.policy().may_go_on_in_clear() => "when offered",
         Kind::OptionalOrClear => "when offered, in clear when its handshake fails",
         Kind::OptionalAnonymous => "when offered, anonymous suites too",
         Kind::OptionalWithoutTlsa => "when offered, without TLSA",

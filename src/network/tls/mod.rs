@@ -46,7 +46,7 @@ impl Peer<'_> {
 
     /// Whether a handshake that fails may be followed by a connection in clear.
     pub(super) fn may_go_on_in_clear(&self) -> bool {
-        self.policy.need == Need::OrClear && !self.records_demand_tls()
+        self.policy.may_go_on_in_clear() && !self.records_demand_tls()
     }
 
     fn records_demand_tls(&self) -> bool {
