@@ -24,10 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let dialogue = fs::read_to_string(&path)?;
             let dialogue =
                 Dialogue::parse(&dialogue).map_err(|error| format!("{}: {error}", path.display()))?;
-            if let Some(pipelined) = dialogue.pipelined().filter(|_| !LOCK_STEP_ONLY.contains(&name.as_str()))
-            {
-                let (name, path) = (format!("{name}-pipelined"), path.clone());
-                trials.push(Trial::test(name.clone(), move || play(&name, &path, &pipelined)));
+            let is_lock_step_only = LOCK_STEP_ONLY.contains(&name.as_str());
+            let forms = [("pipelined", dialogue.pipelined()), ("chunked", dialogue.chunked())];
+            for (form, dialogue) in forms {
+                let Some(dialogue) = dialogue.filter(|_| !is_lock_step_only) else { continue };
+                let (name, path) = (format!("{name}-{form}"), path.clone());
+                trials.push(Trial::test(name.clone(), move || play(&name, &path, &dialogue)));
             }
             trials.push(Trial::test(name.clone(), move || play(&name, &path, &dialogue)));
         }

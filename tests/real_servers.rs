@@ -55,9 +55,7 @@ impl Server {
             (Server::Postfix, Some(octets)) => format!("250 2.0.0 Ok: {octets} bytes queued as {QUEUE_ID}"),
             (Server::Postfix, None) => format!("250 2.0.0 Ok: queued as {QUEUE_ID}"),
             // The total counts the empty line that Exim adds where there is no header.
-            (Server::Exim, Some(octets @ 0)) => {
-                format!("250- {octets} byte chunk, total 2\n250 OK id={QUEUE_ID}")
-            }
+            (Server::Exim, Some(0)) => format!("250- 0 byte chunk, total 2\n250 OK id={QUEUE_ID}"),
             (Server::Exim, Some(octets)) => {
                 format!("250- {octets} byte chunk, total {octets}\n250 OK id={QUEUE_ID}")
             }
