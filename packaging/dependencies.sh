@@ -6,7 +6,7 @@ set -eu
 build="gcc libc6-dev libssl-dev pkg-config iproute2 util-linux"
 test="$build postfix unbound nsd ldnsutils openssl strace uidmap procps
     sasl2-bin libsasl2-modules libsasl2-modules-db mandoc
-    debhelper fakeroot lintian rpm apparmor checkpolicy"
+    debhelper lintian debootstrap rpm apparmor checkpolicy"
 
 case "${1:-}" in
     build) wanted=$build ;;
