@@ -24,7 +24,8 @@ git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$dist/$name.tar.gz"
 # From the archive, so that nothing else of this directory counts.
 tar -C "$work" -xf "$dist/$name.tar.gz"
 cargo vendor --quiet --locked --versioned-dirs --manifest-path "$work/$name/Cargo.toml" "$work/vendor" >"$work/settings"
-tar -C "$work" --sort=name --mtime="@$made" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w -cf - vendor |
+# Crates do not change with the commit: with the same times cargo does not build them again.
+tar -C "$work" --sort=name --mtime=2000-01-01 --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w -cf - vendor |
     gzip -6n >"$dist/$name-vendor.tar.gz"
 
 # What the two programs are built from, with the checksums of Cargo.lock.
