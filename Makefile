@@ -18,10 +18,14 @@ else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
-.PHONY: all install uninstall demo check clean
+# Crates beside us, from the archive of `make dist`: no network is asked then.
+VENDORED := $(if $(wildcard vendor),--offline --config 'source.crates-io.replace-with="vendored"' \
+	--config 'source.vendored.directory="vendor"')
+
+.PHONY: all install uninstall demo check dist deb clean
 
 all:
-	$(CARGO) build --release --locked --bins --package qmail-remote
+	$(CARGO) build --release --locked --bins --package qmail-remote $(VENDORED)
 
 # Builds nothing: run `make` before, not as root. packaging/install-layout.txt says what goes where.
 install uninstall:
@@ -39,6 +43,14 @@ demo:
 check:
 	packaging/dependencies.sh test
 	.ci/checks
+
+# A release of the last commit: source, vendored crates, what it is made of, checksums.
+dist:
+	packaging/dist.sh
+
+# The Debian package, from that.
+deb: dist
+	packaging/build-deb.sh
 
 clean:
 	$(CARGO) clean

@@ -1,4 +1,4 @@
-//! What `make install` puts where, and that it can be taken back.
+//! What `make install` puts where, that it can be taken back, and that versions hold together.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -130,4 +130,18 @@ fn a_group_for_keys_makes_the_program_set_group_id() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let program = fs::metadata(place.path().join("var/qmail/bin/qmail-remote")).unwrap();
     assert_eq!((program.mode() & 0o7777, program.gid()), (0o2755, group));
+}
+
+/// What stands between `before` and `after` for the first time.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?}")).1;
+    rest.split_once(after).unwrap_or_else(|| panic!("no {after:?} behind {before:?}")).0
+}
+
+#[test]
+fn all_versions_are_that_of_the_changelog() {
+    let changes = read("CHANGELOG.md");
+    let version = between(&changes, "\n## ", ",");
+    assert_eq!(env!("CARGO_PKG_VERSION"), version);
+    assert_eq!(between(&read("packaging/debian/changelog"), "(", "-"), version);
 }

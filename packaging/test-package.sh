@@ -1,0 +1,131 @@
+#!/bin/sh
+# test-package.sh: makes the release archives twice and the Debian package from them, asks lintian, and then, on a clean
+# Debian of the release that runs here, in a directory of target/package: installs the package, delivers a message through
+# the installed program, purges it, and compares the system with what it was. The same beside another qmail-remote, which
+# must be in its place again, and with `make install`. The second half needs root, and debootstrap gets the base system
+# from the archive that this machine uses, once. Nothing outside of target/ is changed.
+set -eu
+cd "$(dirname "$0")/.."
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+work=$target/package
+base=$work/clean-debian.tar
+
+say() { printf '\n-- %s\n' "$*"; }
+
+say "release archives, twice the same"
+packaging/dist.sh "$target/dist"
+(umask 077 && TZ=Asia/Tokyo packaging/dist.sh "$work/again/elsewhere")
+diff -r "$target/dist" "$work/again/elsewhere"
+rm -rf "$work/again"
+
+say "the Debian package"
+packaging/build-deb.sh
+package=$(echo "$work"/deb/*.deb)
+remarks=$(lintian --allow-root "$package")
+[ -z "$remarks" ] || { echo "$remarks" >&2; exit 1; }
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "not root: the package is not installed anywhere" >&2
+    exit 0
+fi
+# As the tests are built: with the features of the whole workspace.
+cargo build --locked --workspace --bin demo
+
+if [ ! -e "$base" ]; then
+    say "a clean Debian"
+    # shellcheck disable=SC1091
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    # What is in single quotes is apt's own syntax.
+    # shellcheck disable=SC2016
+    archive=$(apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" "Codename: $release" | head -n 1)
+    rm -rf "$work/base"
+    debootstrap --variant=minbase --include=iproute2,libssl3,make "$release" "$work/base" "$archive" >"$work/debootstrap.log" ||
+        { tail "$work/debootstrap.log" >&2; exit 1; }
+    tar -C "$work/base" -cf "$base.new" .
+    mv "$base.new" "$base"
+    rm -rf "$work/base"
+fi
+
+root=$work/root
+rm -rf "$root"
+mkdir "$root"
+tar -C "$root" -xf "$base"
+cp "$package" "$root/root/package.deb"
+cp "$target/debug/demo" "$root/root/demo"
+mkdir "$root/root/source"
+tar -C "$root/root/source" --strip-components=1 -xf "$target"/dist/qmail-remote-*[0-9].tar.gz
+mkdir -p "$root/root/source/target/release"
+cp "$target/release/qmail-remote" "$target/release/qmail-remote-check" "$root/root/source/target/release"
+cat >"$root/root/test" <<'INNER'
+set -eu
+export DEBIAN_FRONTEND=noninteractive CI=1
+mount -t proc proc /proc
+umount --lazy /mnt
+say() { printf '\n-- %s\n' "$*"; }
+program=/var/qmail/bin/qmail-remote
+
+# Files with type, mode, owner and link; packages; diversions. Logs and caches remember that something happened, and dpkg
+# keeps its last state as *-old.
+state() {
+    find / -xdev ! -path '/root/*' ! -path '/proc/*' ! -path '/var/log/*' ! -path '/var/cache/*' ! -path '*-old' \
+        ! -path '/var/lib/apt/*' -printf '%p %y %m %u %g %l\n' | sort
+    dpkg-query -W
+    dpkg-divert --list | sort
+}
+apt() { apt-get -q -y "$@" >/root/apt.log 2>&1 || { cat /root/apt.log; exit 1; }; }
+# The delivery has a /var/qmail of its own, so the installed file is shown to it elsewhere, too.
+delivers() {
+    touch /root/installed
+    mount --bind "$program" /root/installed
+    /root/demo /root/installed
+    umount /root/installed
+}
+put_in() {
+    case "$1" in
+        deb) apt install /root/package.deb ;;
+        make) make -C /root/source install >/dev/null ;;
+    esac
+    test -x "$program"
+    delivers >/root/delivery 2>&1 || { cat /root/delivery; exit 1; }
+    qmail-remote-check sandbox | grep '^home '
+}
+take_out() {
+    case "$1" in
+        deb) apt purge qmail-remote ;;
+        make) make -C /root/source uninstall >/dev/null ;;
+    esac
+    state >/root/after
+    diff /root/before /root/after
+}
+
+# make install makes directories of these names where there are none, and leaves them.
+mkdir -p /usr/local/sbin /usr/local/share/man/man7 /usr/local/share/man/man8 /usr/local/share/doc
+for way in deb make; do
+    [ "$way" = deb ] || mkdir -p "${program%/*}"
+    state >/root/before
+    say "$way: where there was none"
+    put_in "$way"
+    cat /root/delivery
+    # Upgrades do not take our own program for another one.
+    [ "$way" = make ] || apt install --reinstall /root/package.deb
+    test ! -e "$program.orig"
+    take_out "$way"
+
+    say "$way: beside another program"
+    mkdir -p "${program%/*}"
+    printf '#!/bin/sh\nexit 111\n' >"$program"
+    chmod 711 "$program"
+    state >/root/before
+    put_in "$way"
+    test -x "$program.orig"
+    take_out "$way"
+    test "$(cat "$program")" = "$(printf '#!/bin/sh\nexit 111\n')"
+    rm -r /var/qmail
+done
+say "the system is as before"
+INNER
+# Its own root of all mounts, for the namespaces that are made inside.
+# shellcheck disable=SC2016
+unshare --mount --net --pid --fork --uts --ipc /bin/sh -c \
+    'mount --rbind "$0" "$0" && cd "$0" && pivot_root . mnt && exec /bin/sh /root/test' "$root"
+rm -rf "$root"
