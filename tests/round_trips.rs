@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use world::certificates::Authority;
 use world::dialogue::Dialogue;
+use world::patience::accept;
 use world::peer::Peer;
 use world::{Delivery, Message, World, in_world};
 
@@ -132,7 +133,7 @@ fn talkative(tls: bool, recipients: usize) {
         let listener = TcpListener::bind(address).unwrap();
         let server = std::thread::spawn(move || {
             let acceptor = Authority::new("authority").unwrap().issue(&["mx1"]).unwrap().acceptor().unwrap();
-            let mut peer = Peer::new(listener.accept().unwrap().0, Duration::from_secs(60)).unwrap();
+            let mut peer = Peer::new(accept(&listener), Duration::from_secs(60)).unwrap();
             peer.send(b"220 mx1\r\n").unwrap();
             if tls {
                 peer.line().unwrap();
