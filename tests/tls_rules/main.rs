@@ -23,6 +23,7 @@ mod names;
 mod parameters;
 mod ports;
 mod protocols;
+mod renegotiation;
 mod rules;
 mod support;
 mod trust;
