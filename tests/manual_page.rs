@@ -1,7 +1,21 @@
-//! `docs/manual-page.md`: every test that it names exists, and every sentence has one.
+//! `docs/manual-page.md`, `docs/tls.md` and `docs/dane.md`: every test that they name exists, and no row is without one.
 
 use std::fs;
 use std::path::Path;
+
+/// The rows of all tables of `docs/NAME`: what stands below a line of dashes.
+fn rows(name: &str) -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let mut is_below = false;
+    let mut rows = Vec::new();
+    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+        if line.starts_with('|') && is_below {
+            rows.push(line.to_owned());
+        }
+        is_below = line.starts_with("|-") || (is_below && line.starts_with('|'));
+    }
+    rows
+}
 
 /// What a row names that is not there, or that it names nothing.
 fn faults(row: &str) -> Vec<String> {
@@ -28,15 +42,21 @@ fn exists(test: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_table_names_exists() {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manual-page.md")).unwrap();
-    let is_row = |line: &&str| {
-        line.starts_with("| ") && !line.starts_with("| what the page says") && !line.starts_with("|---")
-    };
-    let rows: Vec<&str> = text.lines().filter(is_row).collect();
-    assert!(rows.len() > 50, "{} rows", rows.len());
-    let faults: Vec<String> = rows.into_iter().flat_map(faults).collect();
-    assert_eq!(faults, [""; 0]);
+fn every_test_that_the_tables_name_exists() {
+    for (table, least) in [("manual-page.md", 50), ("tls.md", 35), ("dane.md", 10)] {
+        let rows = rows(table);
+        assert!(rows.len() > least, "{} rows in {table}", rows.len());
+        let faults: Vec<String> = rows.iter().flat_map(|row| faults(row)).collect();
+        assert_eq!(faults, [""; 0], "{table}");
+    }
+}
+
+#[test]
+fn each_of_the_twenty_rules_has_a_row() {
+    let rows = rows("tls.md");
+    let named = |number: &u8| rows.iter().any(|row| row.contains(&format!("({number})")));
+    let missing: Vec<u8> = (0..=20).filter(|number| !named(number)).collect();
+    assert_eq!(missing, [0; 0]);
 }
 
 #[test]
