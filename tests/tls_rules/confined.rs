@@ -91,7 +91,7 @@ fn of_the_systems_store_only_what_the_chain_names_is_opened() {
         // As Debian has it: one file for each authority, by hash.
         let place = trusted_system_directory(world, &certificates);
         let hash = |number| {
-            let hash = certificates[0].subject_name_hash();
+            let hash = ours.identity().certificate.subject_name_hash();
             place.join(format!("certs/{hash:08x}.{number}")).display().to_string()
         };
         assert_eq!(opened("+*:"), [hash(0), hash(1)]);

@@ -140,7 +140,8 @@ impl<'a> Bench<'a> {
 
     /// Delivers to one server, with the result that this letter stands for.
     fn deliver(&self, rule: &str, index: usize, letter: char) {
-        let (host, remote) = (domain(SERVERS[index]), format!("mx.{}", domain(SERVERS[index])));
+        let host = domain(SERVERS.get(index).unwrap());
+        let remote = format!("mx.{host}");
         let rule = rule.replace("HOST", &host).replace("FILE", &self.file).replace("DIR/", &self.directory);
         let rule = rule.replace("HEX", &self.pin);
         let outcome = deliver_with(self.world, &rule, delivery_to(&host, "alice@sender.test"));
