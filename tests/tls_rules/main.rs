@@ -22,6 +22,7 @@ mod exchangers;
 mod names;
 mod parameters;
 mod ports;
+mod postfix;
 mod protocols;
 mod renegotiation;
 mod rules;
