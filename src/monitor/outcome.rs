@@ -444,6 +444,8 @@ mod auth_tests;
 #[cfg(test)]
 mod chunk_tests;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod qmtp_tests;
 #[cfg(test)]
 mod signing_tests;
