@@ -14,7 +14,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 
-use held::{Held, Stage, delivery, route_to_held};
+use held::{Held, Stage, delivery, delivery_after, route_to_held};
 use nix::unistd::Pid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
@@ -320,5 +320,37 @@ fn passwords_in_an_index_are_wiped_before_the_fork() {
         world.control("smtproutes", ":192.0.2.66\n");
         world.index("smtproutes", std::fs::read(path).unwrap());
         look_into(world);
+    });
+}
+
+/// What the kernel says of the mappings that no child inherits.
+fn flags_of_sealed(process: Pid) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
+    let flags = maps.lines().filter_map(|line| line.strip_prefix("VmFlags:"));
+    let has = |flags: &&str, flag| flags.split_whitespace().any(|other| other == flag);
+    flags.filter(|flags| has(flags, "wf")).map(str::to_owned).collect()
+}
+
+/// The smallest limit that was ever usual has room for them, and an administrator's may be none.
+#[test]
+fn credentials_are_locked_in_the_monitor_as_far_as_the_limit_has_room() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        world.control("smtproutes", format!(":192.0.2.10|{USER}|{PASSWORD}\n"));
+        for (kilobytes, is_locked) in [("64", true), ("0", false)] {
+            let server = Held::at(Stage::Ehlo);
+            let running = delivery_after(world, &format!("ulimit -l {kilobytes}; ")).start();
+            server.wait_until_reached();
+            let sealed = flags_of_sealed(running.pid());
+            assert_eq!(sealed.len(), 1, "{sealed:?}");
+            for flags in sealed {
+                let has = |flag| flags.split_whitespace().any(|other| other == flag);
+                assert!(has("dd"), "{flags}");
+                assert_eq!(has("lo"), is_locked, "{kilobytes}: {flags}");
+            }
+            server.go_on();
+            assert_eq!(running.wait().belief().letter, world::Letter::K);
+        }
     });
 }
