@@ -2,6 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     reason = "test support: a failed step must stop the test with its cause"
 )]
@@ -27,17 +29,29 @@ use world::{Needs, World, in_world};
 /// The control files hold this in every line but the one that the delivery uses.
 const SECRET: &str = "xyzzy-plugh-password-of-others";
 
-/// All readable memory of a process.
+/// All readable memory of a process, but for what is as it stands in a program's or a library's file: most of it, and no
+/// secret.
 fn memory(process: Pid) -> Vec<u8> {
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
     let memory = File::open(format!("/proc/{process}/mem")).unwrap();
     let mut content = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with('r'))) {
-        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+    for line in maps.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [range, mode, offset, ..] = fields[..] else { panic!("{line}") };
+        if !mode.starts_with('r') {
+            continue;
+        }
         let number = |hex| u64::from_str_radix(hex, 16).unwrap();
+        let (start, end) = range.split_once('-').unwrap();
         let mut part = vec![0; usize::try_from(number(end) - number(start)).unwrap()];
         // The kernel's own pages, [vvar] for one, cannot be read.
-        if memory.read_exact_at(&mut part, number(start)).is_ok() {
+        if memory.read_exact_at(&mut part, number(start)).is_err() {
+            continue;
+        }
+        let mut of_file = vec![0; part.len()];
+        let file = fields.get(5).and_then(|path| File::open(path).ok());
+        let is_file = file.is_some_and(|file| file.read_exact_at(&mut of_file, number(offset)).is_ok());
+        if !is_file || part != of_file {
             content.extend_from_slice(&part);
         }
     }
