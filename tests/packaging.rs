@@ -1,4 +1,4 @@
-//! What `make install` puts where, that it can be taken back, and that versions hold together.
+//! What `make install` puts where, that it can be taken back, and that versions and policies hold together.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +10,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use world::programs::{self, run};
+use world::{Needs, in_world};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -144,4 +147,25 @@ fn all_versions_are_that_of_the_changelog() {
     let version = between(&changes, "\n## ", ",");
     assert_eq!(env!("CARGO_PKG_VERSION"), version);
     assert_eq!(between(&read("packaging/debian/changelog"), "(", "-"), version);
+    let spec = read("packaging/rpm/qmail-remote.spec");
+    assert_eq!(between(&spec, "\nVersion:", "\n").trim(), version);
+    assert!(spec.contains(&format!("> - {version}-")), "the changelog of the spec file");
+}
+
+/// Where a kernel has neither, compilers still know the languages.
+#[test]
+fn the_security_policies_are_well_formed() {
+    in_world(|world| {
+        world.require(Needs::Program("apparmor_parser"));
+        world.require(Needs::Program("checkmodule"));
+        let parse = ["-Q", "-K", "-T", "packaging/apparmor/qmail-remote"];
+        run(programs::command("apparmor_parser").args(parse).current_dir(root()));
+        let module = world.scratch().join("qmail_remote.mod");
+        let source = "packaging/selinux/qmail_remote.te";
+        run(programs::command("checkmodule")
+            .args(["-M", "-m", "-o"])
+            .arg(module)
+            .arg(source)
+            .current_dir(root()));
+    });
 }
