@@ -22,7 +22,7 @@ endif
 VENDORED := $(if $(wildcard vendor),--offline --config 'source.crates-io.replace-with="vendored"' \
 	--config 'source.vendored.directory="vendor"')
 
-.PHONY: all install uninstall demo check dist deb clean
+.PHONY: all install uninstall demo bench check dist deb clean
 
 all:
 	$(CARGO) build --release --locked --bins --package qmail-remote $(VENDORED)
@@ -38,6 +38,13 @@ demo:
 	$(MAKE) all
 	$(CARGO) build --locked --package world --bin demo
 	target/debug/demo target/release/qmail-remote
+
+# What deliveries cost: docs/performance.md. More in BENCH, "--only small" or "NAME=PROGRAM" for one.
+bench:
+	packaging/dependencies.sh test
+	$(MAKE) all
+	$(CARGO) build --release --locked --package bench
+	target/release/bench target/release/qmail-remote --check target/release/qmail-remote-check $(BENCH)
 
 # Everything that must hold before a change lands.
 check:

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::authentication::Authentication;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub authentication: Option<Authentication>,
     /// Addresses that did not answer lately: not to be connected to.
     pub skip: Vec<IpAddr>,
+    /// What to present to a server that asks for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
     /// Where to connect from.
     pub local: LocalAddresses,
     /// What EHLO and HELO say (`helohost` or `me`).
@@ -51,6 +54,15 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Whom to ask for names.
     pub resolvers: Resolvers,
+}
+
+/// A client certificate: the public half. Its key stays in the monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The file, as `domaincerts` writes it.
+    pub file: PathBuf,
+    /// PEM: the certificate, then those of its issuers.
+    pub chain: Vec<u8>,
 }
 
 /// What the network child is to do.

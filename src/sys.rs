@@ -1,7 +1,7 @@
 //! The system calls that have no safe wrapper, and two names that OpenSSL was built with. Both processes.
 //!
 //! Trusts nothing and decides nothing: each function is one call. The rest of the program is free of
-//! `unsafe`, but for `sealed` and the FFI of `network/tls`.
+//! `unsafe`, but for `sealed`, the FFI of `network/tls` and the provider there.
 #![expect(unsafe_code, reason = "calls without a safe wrapper; one per function")]
 
 use std::ffi::{CStr, OsStr};

@@ -30,7 +30,7 @@ pub struct TlsPolicy {
 pub enum Need {
     /// No STARTTLS, offered or not.
     Never,
-    /// STARTTLS when offered; in clear when its handshake fails.
+    /// STARTTLS when offered; in clear when its handshake fails, unless something had to be proved.
     OrClear,
     /// STARTTLS when offered; a handshake that fails is a failure.
     Optional,
@@ -144,6 +144,16 @@ impl TlsPolicy {
         (pinned || self.pin.is_none()) && (proved || (tlsa && self.tlsa_suffices()))
     }
 
+    /// Whether a handshake that fails may be followed by a connection in clear. Not where the certificate has to prove
+    /// something: whoever cannot prove it would only have to make the handshake fail.
+    pub fn may_go_on_in_clear(&self) -> bool {
+        self.need == Need::OrClear && !self.demands_proof()
+    }
+
+    fn demands_proof(&self) -> bool {
+        self.certificate.rank() > CertificateNeed::Nothing.rank() || self.pin.is_some()
+    }
+
     /// Whether a TLSA match makes the rest of [`certificate`](Self::certificate) needless: where only the system's trust
     /// anchors stand behind it. Anchors that the administrator names hold beside it, and so does a fingerprint.
     pub fn tlsa_suffices(&self) -> bool {
@@ -158,7 +168,7 @@ impl TlsPolicy {
     /// The demands of both policies. `other` is the one that the name of an exchanger selects: an unsigned name must not
     /// choose anything weaker, so it raises what it is stricter in and leaves the rest.
     pub fn raised_by(self, other: TlsPolicy) -> TlsPolicy {
-        let demands_more = self.need == Need::Required || self.certificate.rank() > 1 || self.pin.is_some();
+        let demands_more = self.need == Need::Required || self.demands_proof();
         TlsPolicy {
             need: self.need.max(other.need),
             certificate: self.certificate.raised_by(other.certificate),
@@ -244,6 +254,21 @@ mod tests {
         assert!(!policy(Need::Required, CertificateNeed::Anonymous).allows(None));
         assert!(policy(Need::Required, CertificateNeed::Anonymous).allows(TLS));
         assert!(policy(Need::Required, CertificateNeed::Nothing).allows(TLS));
+    }
+
+    #[test]
+    fn a_failed_handshake_leads_to_the_clear_only_where_nothing_had_to_be_proved() {
+        use CertificateNeed::{Anonymous, Chain, ExactName, Name, Nothing};
+        for need in [Need::Never, Need::OrClear, Need::Optional, Need::Required] {
+            for nothing in [Anonymous, Nothing] {
+                let policy = policy(need, nothing);
+                assert_eq!(policy.may_go_on_in_clear(), need == Need::OrClear, "{policy:?}");
+                assert!(!TlsPolicy { pin: pin("AB"), ..policy }.may_go_on_in_clear());
+            }
+            for proof in [Chain(own()), Name(own()), ExactName(own()), Chain(TrustAnchors::System)] {
+                assert!(!policy(need, proof).may_go_on_in_clear());
+            }
+        }
     }
 
     #[test]

@@ -228,12 +228,24 @@ fn a_print_is_seen() {
 }
 
 /// The files with unsafe code, each of which says so.
-const UNSAFE: [&str; 3] = ["src/sys.rs", "src/sealed.rs", "src/network/tls/ffi.rs"];
+const UNSAFE: [&str; 5] = [
+    "src/sys.rs",
+    "src/sealed.rs",
+    "src/network/tls/ffi.rs",
+    "src/network/tls/provider/callbacks.rs",
+    "src/network/tls/provider/ffi.rs",
+];
 
 /// Files that cannot forbid it: those above a file with unsafe code, as an inner file cannot take back
 /// what an outer one forbids; and those that declare modules and do next to nothing.
-const WITHOUT_A_WORD: [&str; 5] =
-    ["src/lib.rs", "src/main.rs", "src/network/mod.rs", "src/network/tls/mod.rs", "src/network/smtp/mod.rs"];
+const WITHOUT_A_WORD: [&str; 6] = [
+    "src/lib.rs",
+    "src/main.rs",
+    "src/network/mod.rs",
+    "src/network/tls/mod.rs",
+    "src/network/tls/provider.rs",
+    "src/network/smtp/mod.rs",
+];
 
 fn forbids_unsafe(text: &str) -> bool {
     text.lines().any(|line| line == "#![forbid(unsafe_code)]")
@@ -295,7 +307,7 @@ fn too_long(sources: &[Source]) -> Vec<&str> {
 
 #[test]
 fn no_file_is_too_long() {
-    assert_eq!(too_long(&sources(&["src", "sandbox", "tests"])), [""; 0]);
+    assert_eq!(too_long(&sources(&["bench", "src", "sandbox", "tests"])), [""; 0]);
     let texts = [LONGEST, LONGEST + 1].map(|lines| made_up(&lines.to_string(), &"x\n".repeat(lines)));
     assert_eq!(too_long(&texts), ["601"]);
 }

@@ -95,11 +95,31 @@ fn the_sandbox_is_described() {
         let output = check(&["sandbox"]);
         let text = text(&output);
         assert!(text.starts_with("home          /var/qmail, fixed when this program was built\n"), "{text}");
-        for what in ["seccomp", "Landlock", "namespaces", "/proc", "runs as"] {
+        for what in ["seccomp", "Landlock", "namespaces", "/proc", "secrets", "runs as"] {
             assert!(text.lines().any(|line| line.starts_with(what)), "{text}");
         }
         assert!(output.status.success());
         assert!(text.contains("qmailr (uid 7996, gid 7990)"), "{text}");
+    });
+}
+
+#[test]
+fn secrets_that_cannot_be_locked_in_memory_are_told() {
+    in_world(|_| {
+        let with_limit = |limit: &str| {
+            let mut limited = world::programs::command("prlimit");
+            let setpriv = world::programs::find("setpriv").expect("setpriv");
+            // Root may lock whatever the limit is.
+            limited.arg(format!("--memlock={limit}:{limit}")).arg(setpriv).arg("--bounding-set=-ipc_lock");
+            text(&limited.args([TOOL, "sandbox"]).output().expect("the tool runs"))
+        };
+        assert!(
+            with_limit("65536").contains("\nsecrets       passwords and files of keys are not swapped out\n")
+        );
+        assert!(
+            with_limit("0")
+                .contains("\nsecrets       may be swapped out: the limit of locked memory (ulimit -l)")
+        );
     });
 }
 

@@ -273,12 +273,18 @@ fn memory_does_not_grow_with_the_message() {
 fn the_message_begins_where_the_descriptor_stands() {
     in_world(|world| {
         route_to_held(world);
-        let options = Options::named("mx1.example.test");
+        let mut options = Options::named("mx1.example.test");
+        options.extensions.push("SIZE 1000".to_owned());
         let sink = SmtpSink::start(&["192.0.2.10:25".parse().unwrap()], options).unwrap();
         let message = Message::bytes("not for the wire\nfor the wire\n");
         let outcome = held::delivery_after(world, "read -r first; ").message(message).run();
         assert_eq!(outcome.belief().letter, Letter::K);
         assert_eq!(sink.messages()[0].content, Content::Memory(b"for the wire\r\n".to_vec()));
+        let transcript = sink.transcript();
+        assert!(
+            transcript.iter().any(|line| line.ends_with("MAIL FROM:<alice@sender.test> SIZE=14")),
+            "{transcript:?}"
+        );
     });
 }
 

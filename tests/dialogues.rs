@@ -19,22 +19,39 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut trials = Vec::new();
     for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialogues"))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let dialogue = fs::read_to_string(&path)?;
-            let dialogue =
-                Dialogue::parse(&dialogue).map_err(|error| format!("{}: {error}", path.display()))?;
-            if let Some(pipelined) = dialogue.pipelined().filter(|_| !LOCK_STEP_ONLY.contains(&name.as_str()))
-            {
-                let (name, path) = (format!("{name}-pipelined"), path.clone());
-                trials.push(Trial::test(name.clone(), move || play(&name, &path, &pipelined)));
-            }
-            trials.push(Trial::test(name.clone(), move || play(&name, &path, &dialogue)));
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.extension().is_some_and(|extension| extension == "txt") && may_be_wanted(&arguments, &name) {
+            trials.extend(trials_of(&name, &path)?);
         }
     }
     // The order of a directory is nobody's order.
     trials.sort_by(|one, other| one.name().cmp(other.name()));
     libtest_mimic::run(&arguments, trials).exit()
+}
+
+/// Whether a trial of this file can be the one that is asked for: each runs in processes of its own, and to read all files
+/// takes longer than to play one.
+fn may_be_wanted(arguments: &Arguments, name: &str) -> bool {
+    match &arguments.filter {
+        Some(filter) if arguments.exact => filter.starts_with(name),
+        _ => true,
+    }
+}
+
+/// The file as it is, and its other forms.
+fn trials_of(name: &str, path: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
+    let dialogue = Dialogue::parse(&fs::read_to_string(path)?)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let is_lock_step_only = LOCK_STEP_ONLY.contains(&name);
+    let forms = [("-pipelined", dialogue.pipelined()), ("-chunked", dialogue.chunked())];
+    let forms = forms.into_iter().filter(|_| !is_lock_step_only);
+    let all = forms.filter_map(|(form, dialogue)| Some((form, dialogue?))).chain([("", dialogue)]);
+    Ok(all
+        .map(|(form, dialogue)| {
+            let (name, path) = (format!("{name}{form}"), path.to_owned());
+            Trial::test(name.clone(), move || play(&name, &path, &dialogue))
+        })
+        .collect())
 }
 
 fn play(name: &str, path: &Path, dialogue: &Dialogue) -> Result<(), Failed> {

@@ -9,18 +9,23 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod held;
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 
 use held::{Held, Stage, delivery, route_to_held};
 use nix::unistd::Pid;
-use world::patience::LONG_ENOUGH;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::symm::Cipher;
+use world::certificates::{Content, Identity};
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Needs, World, in_world};
 
 /// The control files hold this in every line but the one that the delivery uses.
-const SECRET: &str = "xyzzy-plugh-password";
+const SECRET: &str = "xyzzy-plugh-password-of-others";
 
 /// All readable memory of a process.
 fn memory(process: Pid) -> Vec<u8> {
@@ -86,7 +91,7 @@ fn authenticate(world: &World, mechanism: &'static str, look: impl Fn(&str, &[u8
     world.control("smtproutes", format!("{others}:192.0.2.10|{USER}|{PASSWORD}\n{others}"));
     let listener = TcpListener::bind("192.0.2.10:25").unwrap();
     let running = delivery().start();
-    let (stream, _) = listener.accept().unwrap();
+    let stream = accept(&listener);
     let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
     let child = running.child_pid();
     let line = |peer: &mut Peer| String::from_utf8(peer.line().unwrap().trim_ascii_end().to_vec()).unwrap();
@@ -141,6 +146,153 @@ fn a_password_for_login_is_in_the_child_only_while_it_is_used() {
 #[test]
 fn a_password_for_plain_is_gone_after_its_use() {
     released_by("PLAIN");
+}
+
+/// What there is to look for, in pieces as large as what a vector register or a digest's block leaves.
+#[derive(Default)]
+struct Pieces {
+    /// By their first two octets.
+    by_start: HashMap<[u8; 2], Vec<(Vec<u8>, &'static str)>>,
+    /// The same, to be asked for every place of a memory.
+    starts: Vec<bool>,
+}
+
+impl Pieces {
+    const LENGTH: usize = 12;
+
+    /// Adds the pieces of `octets` that begin at every `step`.
+    fn add(&mut self, name: &'static str, octets: &[u8], step: usize) {
+        assert!(octets.len() >= 2 * Pieces::LENGTH, "{name}");
+        self.starts.resize(1 << 16, false);
+        for piece in octets.windows(Pieces::LENGTH).step_by(step) {
+            let start = *piece.first_chunk().unwrap();
+            self.by_start.entry(start).or_default().push((piece.to_vec(), name));
+            if let Some(is_start) = self.starts.get_mut(usize::from(u16::from_be_bytes(start))) {
+                *is_start = true;
+            }
+        }
+    }
+
+    /// Of what some is there.
+    fn in_memory(&self, memory: &[u8]) -> BTreeSet<&'static str> {
+        let mut found = BTreeSet::new();
+        for place in memory.windows(Pieces::LENGTH) {
+            let &start = place.first_chunk().unwrap();
+            if self.starts.get(usize::from(u16::from_be_bytes(start))) == Some(&true) {
+                let pieces = self.by_start.get(&start).into_iter().flatten();
+                found.extend(pieces.filter(|(piece, _)| piece == place).map(|(_, name)| *name));
+            }
+        }
+        found
+    }
+}
+
+/// The private numbers of a key: as people and DER write them, and as a machine computes with them.
+fn numbers_of(key: &PKey<Private>) -> Pieces {
+    let rsa = key.rsa().unwrap();
+    let mut pieces = Pieces::default();
+    for (name, number) in [
+        ("d", Some(rsa.d())),
+        ("p", rsa.p()),
+        ("q", rsa.q()),
+        ("dmp1", rsa.dmp1()),
+        ("dmq1", rsa.dmq1()),
+        ("iqmp", rsa.iqmp()),
+    ] {
+        let number = number.unwrap().to_vec();
+        pieces.add(name, &number, 4);
+        pieces.add(name, &number.iter().rev().copied().collect::<Vec<_>>(), 4);
+    }
+    pieces
+}
+
+/// The file of a key in PEM and in DER, from where it is no longer public or the same in all keys.
+fn file_of(key: &PKey<Private>, pem: &[u8]) -> Pieces {
+    let is_text = |line: &&[u8]| !line.is_empty() && !line.contains(&b'-') && !line.contains(&b':');
+    let lines: Vec<&[u8]> = pem.split(|&octet| octet == b'\n').filter(is_text).collect();
+    let der = openssl::base64::decode_block(std::str::from_utf8(&lines.concat()).unwrap()).unwrap();
+    let private = memchr::memmem::find(&der, &key.rsa().unwrap().d().to_vec());
+    // Encrypted there is no number in it; what is at its start says how.
+    let start = private.unwrap_or(128);
+    let mut pieces = Pieces::default();
+    pieces.add("DER", der.get(start..).unwrap(), 4);
+    // 64 characters of a line are 48 octets.
+    for line in lines.iter().skip(start.div_ceil(48)).filter(|line| line.len() == 64) {
+        pieces.add("PEM", line, 4);
+    }
+    pieces
+}
+
+/// Holds deliveries by a server that demands a certificate, before and after the handshake and at their end, and looks into
+/// both processes.
+fn look_for_the_key(world: &World, key: &PKey<Private>, pem: &[u8], password: &str, in_one_file: bool) {
+    world.require(Needs::ManyUids);
+    route_to_held(world);
+    let content =
+        Content { names: &["client.test"], for_clients: true, key: Some(key), ..Content::default() };
+    let certificate = Identity::self_signed_with(&content).unwrap().certificate.to_pem().unwrap();
+    let line = if in_one_file {
+        let file = world.file("client", [pem, &certificate].concat());
+        format!("{}||{password}", file.display())
+    } else {
+        let (certificate, key) = (world.file("client", &certificate), world.file("key", pem));
+        format!("{}|{}|{password}", certificate.display(), key.display())
+    };
+    let others: String = (0..200).map(|n| format!("other{n}.test:/c|/k|{SECRET}\n")).collect();
+    world.control("domaincerts", format!("{others}sender.test:{line}\n*:/c|/k|{SECRET}\n{others}"));
+    let (numbers, mut others) = (numbers_of(key), file_of(key, pem));
+    others.add("password of another line", SECRET.as_bytes(), 1);
+    if !password.is_empty() {
+        others.add("password", password.as_bytes(), 1);
+    }
+    for stage in [Stage::Greeting, Stage::Ehlo, Stage::EndOfData] {
+        let server = Held::that_demands_a_certificate_at(stage);
+        let running = delivery().start();
+        server.wait_until_reached();
+        let all = BTreeSet::from(["d", "p", "q", "dmp1", "dmq1", "iqmp"]);
+        // The monitor has them, and the search finds what is there.
+        assert_eq!(numbers.in_memory(&memory(running.pid())), all);
+        let child = memory(running.child_pid());
+        assert!(memmem(&child, b"alice@sender.test"));
+        for pieces in [&numbers, &others] {
+            assert_eq!(pieces.in_memory(&child), BTreeSet::new(), "{stage:?}");
+        }
+        server.go_on();
+        assert!(running.wait().status.success());
+    }
+}
+
+fn rsa() -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
+}
+
+#[test]
+fn the_key_of_a_client_certificate_is_never_in_the_child() {
+    in_world(|world| {
+        let key = rsa();
+        look_for_the_key(world, &key, &key.private_key_to_pem_pkcs8().unwrap(), "", false);
+    });
+}
+
+#[test]
+fn a_key_in_the_certificates_file_is_never_in_the_child() {
+    in_world(|world| {
+        let key = rsa();
+        look_for_the_key(world, &key, &key.private_key_to_pem_pkcs8().unwrap(), "", true);
+    });
+}
+
+#[test]
+fn an_encrypted_key_and_its_password_are_never_in_the_child() {
+    in_world(|world| {
+        let key = rsa();
+        let password = PASSWORD.as_bytes();
+        let pkcs8 = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), password).unwrap();
+        look_for_the_key(world, &key, &pkcs8, PASSWORD, true);
+        let traditional = key.rsa().unwrap();
+        let traditional = traditional.private_key_to_pem_passphrase(Cipher::aes_128_cbc(), password).unwrap();
+        look_for_the_key(world, &key, &traditional, PASSWORD, false);
+    });
 }
 
 #[test]

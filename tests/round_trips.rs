@@ -16,6 +16,9 @@ use std::time::Duration;
 
 use world::certificates::Authority;
 use world::dialogue::Dialogue;
+use world::dns_flights::DnsFlights;
+use world::dns_stub::Zone;
+use world::patience::accept;
 use world::peer::Peer;
 use world::{Delivery, Message, World, in_world};
 
@@ -107,19 +110,62 @@ fn one_recipient_costs_five_round_trips_and_four_with_chunking() {
 fn fifty_and_a_thousand_recipients_cost_no_more_than_one() {
     in_world(|world| {
         for recipients in [50, 1000] {
+            assert_eq!(LOCK_STEP.round_trips(world, recipients), 6 + recipients);
             assert_eq!(PIPELINING.round_trips(world, recipients), 5);
             assert_eq!(CHUNKING.round_trips(world, recipients), 4);
         }
-        assert_eq!(LOCK_STEP.round_trips(world, 50), 56);
     });
 }
 
 #[test]
 fn tls_costs_three_more() {
     in_world(|world| {
-        assert_eq!(PIPELINING.with_tls().round_trips(world, 1), 8);
-        assert_eq!(CHUNKING.with_tls().round_trips(world, 1), 7);
-        assert_eq!(CHUNKING.with_tls().round_trips(world, 50), 7);
+        for recipients in [1, 50, 1000] {
+            assert_eq!(LOCK_STEP.with_tls().round_trips(world, recipients), 9 + recipients);
+            assert_eq!(PIPELINING.with_tls().round_trips(world, recipients), 8);
+            assert_eq!(CHUNKING.with_tls().round_trips(world, recipients), 7);
+        }
+    });
+}
+
+/// Delivers to `example.test`, whose names stand in `zone`, with these flights of questions.
+fn asks(world: &World, zone: &str, flights: &[&[&str]]) {
+    world.control("me", "client.example.test\n");
+    let dns = DnsFlights::start(Zone::parse(zone).unwrap(), flights).unwrap();
+    let outcome = Delivery::new(env!("CARGO_BIN_EXE_qmail-remote"))
+        .host("example.test")
+        .sender("a@sender.test")
+        .recipient("b@example.test")
+        .run();
+    // Nothing listens: found, and not reached.
+    outcome.assert_reports(&["ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n"]);
+    dns.assert_all_came();
+}
+
+/// RFC 7672 section 2.2.2 has TLSA records asked for only when the addresses are known to be secure.
+#[test]
+fn all_addresses_are_asked_for_at_once_and_then_all_tlsa_records() {
+    in_world(|world| {
+        let zone = "example.test MX 10 mx1.example.test\nexample.test MX 20 mx2.example.test\n\
+                    mx1.example.test A 192.0.2.10\nmx2.example.test A 192.0.2.20\n";
+        let addresses: [&str; 4] =
+            ["mx1.example.test A", "mx1.example.test AAAA", "mx2.example.test A", "mx2.example.test AAAA"];
+        let records = ["_25._tcp.mx1.example.test TLSA", "_25._tcp.mx2.example.test TLSA"];
+        asks(world, zone, &[&["example.test MX"], &addresses, &records]);
+        // Without DNSSEC it ends there.
+        let insecure: String = zone.lines().map(|line| format!("insecure {line}\n")).collect();
+        asks(world, &insecure, &[&["example.test MX"], &addresses]);
+    });
+}
+
+#[test]
+fn a_relay_costs_one_flight_and_a_host_without_exchanger_two() {
+    in_world(|world| {
+        let addresses: [&str; 2] = ["example.test A", "example.test AAAA"];
+        asks(world, "insecure example.test A 192.0.2.10\n", &[&["example.test MX"], &addresses]);
+        world.control("smtproutes", ":relay.example.test\n");
+        let addresses: [&str; 2] = ["relay.example.test A", "relay.example.test AAAA"];
+        asks(world, "insecure relay.example.test A 192.0.2.10\n", &[&addresses]);
     });
 }
 
@@ -132,7 +178,7 @@ fn talkative(tls: bool, recipients: usize) {
         let listener = TcpListener::bind(address).unwrap();
         let server = std::thread::spawn(move || {
             let acceptor = Authority::new("authority").unwrap().issue(&["mx1"]).unwrap().acceptor().unwrap();
-            let mut peer = Peer::new(listener.accept().unwrap().0, Duration::from_secs(60)).unwrap();
+            let mut peer = Peer::new(accept(&listener), Duration::from_secs(60)).unwrap();
             peer.send(b"220 mx1\r\n").unwrap();
             if tls {
                 peer.line().unwrap();

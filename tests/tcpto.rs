@@ -103,6 +103,21 @@ fn an_attempt_that_times_out_counts() {
     });
 }
 
+/// The manual page: the kernel may give up first.
+#[test]
+fn an_attempt_that_the_kernel_gives_up_counts() {
+    in_world(|world| {
+        let place = world.tcpto();
+        route_to_held(world);
+        // Waiting for that would take longer than any test may.
+        world.control("timeoutconnect", "1200\n");
+        fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").unwrap();
+        let _silent = Silent::listen("192.0.2.10:25".parse().unwrap()).unwrap();
+        delivery().run().assert_reports(&[SMTP]);
+        assert_eq!(read(&place, &[]), [named("192.0.2.10", 1)]);
+    });
+}
+
 #[test]
 fn an_attempt_that_was_overtaken_does_not_count() {
     in_world(|world| {
@@ -232,6 +247,28 @@ fn parallel_deliveries_lose_no_record() {
         let mut expected: Vec<_> = (1..=12).map(|octet| named(&format!("192.0.2.{octet}"), 1)).collect();
         expected.sort();
         assert_eq!(found, expected);
+    });
+}
+
+#[test]
+fn a_lock_that_somebody_keeps_stops_no_delivery() {
+    in_world(|world| {
+        let place = world.tcpto();
+        route_to_held(world);
+        write(&place, &[record("192.0.2.10", 2, now())]);
+        let before = fs::read(&place).unwrap();
+        let keeper = fs::File::open(&place).unwrap();
+        keeper.lock().unwrap();
+        let held = Held::at(Stage::EndOfData);
+        held.go_on();
+        delivery().run().assert_reports(&ACCEPTED);
+        delivery().run().assert_reports(&[SMTP]);
+        assert_eq!(fs::read(&place).unwrap(), before);
+        keeper.unlock().unwrap();
+        let best = TcpListener::bind("192.0.2.10:25").unwrap();
+        best.set_nonblocking(true).unwrap();
+        delivery().run().assert_reports(&[SMTP]);
+        assert!(best.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
     });
 }
 

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getpid, pipe, read, write};
 use sandbox::{
-    ChildProfile, Error, Identity, ReadsFiles, UpdatesFile, confine_child, confine_monitor, leave,
+    ChildProfile, Error, Identity, ReadsFiles, Signs, UpdatesFile, confine_child, confine_monitor, leave,
 };
 use std::io::Write;
 use std::time::Instant;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let nothing = measure(|| Ok(()))?;
     let child = measure(|| confine_child(&profile))?;
-    let own = measure(|| confine_monitor(monitor, ReadsFiles::No, UpdatesFile::No))?;
+    let own = measure(|| confine_monitor(monitor, ReadsFiles::No, UpdatesFile::No, Signs::No))?;
     let mut out = std::io::stdout();
     writeln!(out, "{:?}, Landlock {:?}", profile.identity, sandbox::landlock_abi())?;
     for (name, (inner, outer)) in [("nothing", nothing), ("confine_child", child), ("confine_monitor", own)] {

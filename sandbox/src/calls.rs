@@ -14,7 +14,7 @@ mod monitor;
 mod rule;
 
 use crate::error::Error;
-use crate::monitor::{ReadsFiles, UpdatesFile};
+use crate::monitor::{ReadsFiles, Signs, UpdatesFile};
 use crate::step::Step;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -26,7 +26,11 @@ pub fn child_rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// The monitor's table.
-pub fn monitor_rules(reads: ReadsFiles, updates: UpdatesFile) -> impl Iterator<Item = &'static Rule> {
+pub fn monitor_rules(
+    reads: ReadsFiles,
+    updates: UpdatesFile,
+    signs: Signs,
+) -> impl Iterator<Item = &'static Rule> {
     let of_readers: &[Rule] = match reads {
         ReadsFiles::No => &[],
         ReadsFiles::Yes => monitor::READS_FILES,
@@ -39,7 +43,12 @@ pub fn monitor_rules(reads: ReadsFiles, updates: UpdatesFile) -> impl Iterator<I
         (ReadsFiles::No, UpdatesFile::No) => &[],
         (ReadsFiles::Yes, _) | (_, UpdatesFile::Yes) => monitor::READS_PLACES,
     };
-    common::RULES.iter().chain(monitor::RULES).chain(of_readers).chain(of_updaters).chain(of_both)
+    let of_signers: &[Rule] = match signs {
+        Signs::No => &[],
+        Signs::Yes => monitor::SIGNS,
+    };
+    let of_some = of_readers.iter().chain(of_updaters).chain(of_both).chain(of_signers);
+    common::RULES.iter().chain(monitor::RULES).chain(of_some)
 }
 
 /// Installs the child's table in the calling process.
@@ -48,10 +57,17 @@ pub(crate) fn confine_child() -> Result<(), Error> {
 }
 
 /// Installs the monitor's table in the calling process, with `child` as the only process it may kill.
-pub(crate) fn confine_monitor(child: Pid, reads: ReadsFiles, updates: UpdatesFile) -> Result<(), Error> {
+pub(crate) fn confine_monitor(
+    child: Pid,
+    reads: ReadsFiles,
+    updates: UpdatesFile,
+    signs: Signs,
+) -> Result<(), Error> {
     // To kill(2), 0 and negative numbers are groups of processes.
     match u32::try_from(child.as_raw()) {
-        Ok(pid) if pid > 0 => filter::install(&filter::compile(monitor_rules(reads, updates), Some(pid))?),
+        Ok(pid) if pid > 0 => {
+            filter::install(&filter::compile(monitor_rules(reads, updates, signs), Some(pid))?)
+        }
         Ok(_) | Err(_) => Err(Error::Refused { step: Step::Seccomp, errno: Errno::ESRCH }),
     }
 }
@@ -62,25 +78,26 @@ mod tests {
     use std::collections::HashSet;
 
     /// Every monitor that there can be.
-    const MONITORS: [(ReadsFiles, UpdatesFile); 4] = [
-        (ReadsFiles::No, UpdatesFile::No),
-        (ReadsFiles::No, UpdatesFile::Yes),
-        (ReadsFiles::Yes, UpdatesFile::No),
-        (ReadsFiles::Yes, UpdatesFile::Yes),
-    ];
+    fn monitors() -> impl Iterator<Item = (ReadsFiles, UpdatesFile, Signs)> {
+        let reads = [ReadsFiles::No, ReadsFiles::Yes].into_iter();
+        let updates = |reads| [UpdatesFile::No, UpdatesFile::Yes].map(|updates| (reads, updates));
+        let signs = |(reads, updates)| [Signs::No, Signs::Yes].map(|signs| (reads, updates, signs));
+        reads.flat_map(updates).flat_map(signs)
+    }
 
     #[test]
     fn all_tables_compile() {
         assert!(filter::compile(child_rules(), None).is_ok());
-        for (reads, updates) in MONITORS {
-            assert!(filter::compile(monitor_rules(reads, updates), Some(4711)).is_ok());
+        for (reads, updates, signs) in monitors() {
+            assert!(filter::compile(monitor_rules(reads, updates, signs), Some(4711)).is_ok());
         }
     }
 
     #[test]
     fn every_line_has_a_name_and_a_reason_and_is_the_only_one_for_its_call() {
-        let of_monitors = MONITORS.map(|(reads, updates)| monitor_rules(reads, updates).collect::<Vec<_>>());
-        for rules in of_monitors.into_iter().chain([child_rules().collect()]) {
+        let of_monitors = monitors()
+            .map(|(reads, updates, signs)| monitor_rules(reads, updates, signs).collect::<Vec<_>>());
+        for rules in of_monitors.chain([child_rules().collect()]) {
             let calls: HashSet<_> = rules.iter().map(|rule| rule.call).collect();
             assert_eq!(calls.len(), rules.len());
             for rule in rules {
@@ -92,9 +109,10 @@ mod tests {
 
     #[test]
     fn the_monitors_table_needs_a_child() {
-        assert_eq!(filter::compile(monitor_rules(ReadsFiles::No, UpdatesFile::No), None), Err(Error::Table));
+        let (reads, updates, signs) = (ReadsFiles::No, UpdatesFile::No, Signs::No);
+        assert_eq!(filter::compile(monitor_rules(reads, updates, signs), None), Err(Error::Table));
         for pid in [0, -1, i32::MIN] {
-            assert!(confine_monitor(Pid::from_raw(pid), ReadsFiles::No, UpdatesFile::No).is_err());
+            assert!(confine_monitor(Pid::from_raw(pid), reads, updates, signs).is_err());
         }
     }
 }

@@ -39,6 +39,6 @@ pub use child::{ChildProfile, confine_child};
 pub use domain::landlock_abi;
 pub use error::Error;
 pub use identity::Identity;
-pub use monitor::{ReadsFiles, UpdatesFile, confine_monitor};
+pub use monitor::{ReadsFiles, Signs, UpdatesFile, confine_monitor};
 pub use step::Step;
 pub use sys::leave;

@@ -30,6 +30,15 @@ pub enum UpdatesFile {
     Yes,
 }
 
+/// Whether the monitor has to sign with a private key once it is confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signs {
+    /// It has no key.
+    No,
+    /// It may ask for the random numbers that signatures take.
+    Yes,
+}
+
 /// Confines the calling process, for good. `child` is the only process it may signal, with SIGKILL only.
 /// It must have one thread. Afterwards it must end through [`leave`](crate::leave).
 ///
@@ -37,12 +46,17 @@ pub enum UpdatesFile {
 ///
 /// # Errors
 /// Any error means that the process is not confined. The caller must kill and reap the child without reading from it.
-pub fn confine_monitor(child: Pid, reads: ReadsFiles, updates: UpdatesFile) -> Result<(), Error> {
+pub fn confine_monitor(
+    child: Pid,
+    reads: ReadsFiles,
+    updates: UpdatesFile,
+    signs: Signs,
+) -> Result<(), Error> {
     capabilities::keep_only_kill()?;
     // The first hash table of a thread asks the kernel for random numbers, later ones do not. The table has no such
     // call, so the first one is now: whether the monitor may use a hash table must not depend on who started it.
     let _seeded = RandomState::new();
     prctl::set_no_new_privs().map_err(Error::refused(Step::NoNewPrivileges))?;
     domain::enter_monitor(reads)?;
-    calls::confine_monitor(child, reads, updates)
+    calls::confine_monitor(child, reads, updates, signs)
 }

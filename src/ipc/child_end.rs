@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::frame::{self, Decoder};
 use super::secret::Secret;
-use super::{AnchorQuery, Claim, Message, Reply, Request};
+use super::signature::{MOST_OCTETS, Piece, Scheme};
+use super::{AnchorQuery, Claim, MOST_ANCHOR_QUERIES, Message, Reply, Request};
 use crate::tls_policy::TlsPolicy;
 
 /// The exit status of a child whose monitor is gone. Nobody reads it.
@@ -35,12 +36,14 @@ pub struct ChildEnd {
     collected: Vec<u8>,
     replies: Decoder,
     last_write: Instant,
+    anchor_queries: u16,
 }
 
 impl ChildEnd {
     /// `messages` is the write end of the message pipe.
     pub fn new(messages: OwnedFd) -> ChildEnd {
-        ChildEnd { messages, collected: Vec::new(), replies: Decoder::default(), last_write: Instant::now() }
+        let (collected, replies, last_write) = (Vec::new(), Decoder::default(), Instant::now());
+        ChildEnd { messages, collected, replies, last_write, anchor_queries: 0 }
     }
 
     /// Says what happened; the monitor may hear of it later.
@@ -80,8 +83,14 @@ impl ChildEnd {
         })
     }
 
+    /// Whether the monitor will still hear so many questions for trust anchors.
+    pub fn has_left_of_anchor_queries(&self, count: u16) -> bool {
+        MOST_ANCHOR_QUERIES.saturating_sub(self.anchor_queries) >= count
+    }
+
     /// Asks for trust anchors, in PEM.
     pub fn ask_for_anchors(&mut self, query: AnchorQuery) -> Vec<u8> {
+        self.anchor_queries = self.anchor_queries.saturating_add(1);
         let piece = |reply| match reply {
             Reply::TrustAnchors(piece) => Some(Some(piece)),
             Reply::NoMoreTrustAnchors => Some(None),
@@ -108,6 +117,20 @@ impl ChildEnd {
     pub fn ask_for_credentials(&mut self) -> (Secret, Secret) {
         self.ask(Request::AuthResponse, |reply| match reply {
             Reply::Credentials { user, password } => Some((user, password)),
+            _ => None,
+        })
+    }
+
+    /// Asks for a signature of `octets` by the client certificate's key. None: they are more than anybody signs.
+    pub fn ask_to_sign(&mut self, scheme: Scheme, octets: &[u8]) -> Option<Vec<u8>> {
+        if octets.len() > MOST_OCTETS {
+            return None;
+        }
+        for piece in octets.chunks(Piece::MAX) {
+            self.collect(&Message::ToBeSigned(Piece::try_from(piece.to_vec()).ok()?));
+        }
+        self.ask(Request::Sign(scheme), |reply| match reply {
+            Reply::Signature(signature) => Some(Some(signature.into())),
             _ => None,
         })
     }

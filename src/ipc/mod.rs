@@ -12,6 +12,7 @@ pub mod qmtp_answer;
 pub mod reason;
 pub mod secret;
 pub mod server_reply;
+pub mod signature;
 
 use std::net::IpAddr;
 
@@ -25,6 +26,7 @@ use qmtp_answer::QmtpAnswer;
 use reason::Reason;
 use secret::Secret;
 use server_reply::ReplyText;
+use signature::{Piece, Scheme, Signature};
 
 /// Child to monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum Message {
     Request(Request),
     /// Says what happened; no reply.
     Claim(Claim),
+    /// Some of what [`Request::Sign`] will ask to sign; no reply.
+    ToBeSigned(Piece),
 }
 
 /// What the child asks for.
@@ -46,6 +50,8 @@ pub enum Request {
     TrustAnchors(AnchorQuery),
     /// What answers the challenge that an AUTH command was just answered with.
     AuthResponse,
+    /// A signature of all that was sent to be signed since the last one, by the client certificate's key.
+    Sign(Scheme),
 }
 
 /// Which trust anchors are asked for.
@@ -77,6 +83,8 @@ pub enum Reply {
         /// The password.
         password: Secret,
     },
+    /// The signature asked for.
+    Signature(Signature),
     /// The delivery is decided; nothing more is to be done.
     Stop,
 }
@@ -135,6 +143,9 @@ pub enum Claim {
 
 /// The most addresses that one delivery may claim to be unanswered: half of what the table of them holds.
 pub const MOST_UNANSWERED: usize = 16;
+
+/// The most questions for trust anchors in one delivery. A chain takes two or three, and no more than 33.
+pub const MOST_ANCHOR_QUERIES: u16 = 512;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +218,8 @@ pub enum TlsFailure {
     Session,
     /// OpenSSL cannot use the cipher string of the policy.
     Ciphers,
+    /// OpenSSL cannot use the client certificate.
+    ClientCertificate,
     /// The trust anchors of the policy hold no certificate that can be read.
     TrustAnchors,
     /// TLS is required, and STARTTLS is not offered or was refused.

@@ -8,6 +8,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod child;
+pub mod client_key;
 pub mod control;
 pub mod interfaces;
 pub mod message;
@@ -19,6 +20,7 @@ pub mod resolvers;
 pub mod secrets;
 pub mod selection;
 pub mod serve;
+pub mod signer;
 pub mod tcpto;
 pub mod trust_store;
 
@@ -26,7 +28,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use nix::unistd::Pid;
-use sandbox::{ReadsFiles, UpdatesFile};
+use sandbox::{ReadsFiles, Signs, UpdatesFile};
 
 use child::NetworkEntry;
 use control::{ControlDirectory, HOME};
@@ -74,8 +76,9 @@ pub fn probe(
 ) -> Result<(Plan, Vec<Seen>, Option<MessageReport>), Refusal> {
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    // It turns back before AUTH: the secrets are given up here.
-    let (planned, _) = planning::plan(invocation, None, environment)?;
+    let (planned, secrets) = planning::plan(invocation, None, environment)?;
+    // It turns back before AUTH: the credentials are given up here.
+    let secrets = Secrets { credentials: None, ..secrets };
     let (protocol, tls_start) = match port {
         Some(SMTPS) => (Protocol::Smtp, TlsStart::Implicit),
         Some(QMTPS) => (Protocol::Qmtp, TlsStart::Implicit),
@@ -85,7 +88,7 @@ pub fn probe(
     let port = port.unwrap_or(planned.port);
     let plan = Plan { purpose: Purpose::Probe, protocol, port, tls_start, authentication: None, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
-    let result = carry_out(&plan, sender, Secrets::default(), false, &mut transcript, entry)?;
+    let result = carry_out(&plan, sender, secrets, false, &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();
     let stopped = match result {
         Ok(()) => stopped,
@@ -127,10 +130,12 @@ fn carry_out(
 fn prepare(
     plan: &Plan,
     sender: Vec<u8>,
-    secrets: Secrets,
+    mut secrets: Secrets,
     keeps_table: bool,
     child: Pid,
 ) -> Result<(Sources, Option<Tcpto>), Refusal> {
+    // Before the confinement: OpenSSL reads its configuration.
+    let signer = secrets.open_key(plan)?;
     let control = if plan.exchanger_rules { Some(ControlDirectory::open()?) } else { None };
     let reads_files = match plan.exchanger_rules || plan.tls.certificate.anchors().is_some() {
         true => ReadsFiles::Yes,
@@ -138,6 +143,7 @@ fn prepare(
     };
     let table = if keeps_table { Tcpto::open(Path::new(HOME)) } else { None };
     let updates_file = if table.is_some() { UpdatesFile::Yes } else { UpdatesFile::No };
-    sandbox::confine_monitor(child, reads_files, updates_file)?;
-    Ok((Sources { control, sender, secrets }, table))
+    let signs = if signer.is_some() { Signs::Yes } else { Signs::No };
+    sandbox::confine_monitor(child, reads_files, updates_file, signs)?;
+    Ok((Sources { control, sender, secrets, signer }, table))
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::control::tlsdestinations::TlsRule;
 use super::permits::{Stage, permits};
@@ -12,7 +13,8 @@ use super::tcpto::Evidence;
 use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
-use crate::ipc::{AnchorQuery, Claim, Message, Request, Server, TlsFailure};
+use crate::ipc::signature::Scheme;
+use crate::ipc::{AnchorQuery, Claim, MOST_ANCHOR_QUERIES, Message, Request, Server, TlsFailure};
 use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
@@ -23,6 +25,7 @@ use texts::{
 
 mod auth;
 mod qmtp;
+mod signing;
 mod smtp;
 pub mod texts;
 pub mod tls_texts;
@@ -51,6 +54,8 @@ pub enum Task {
     Digest(Vec<u8>),
     /// To release user and password.
     Release,
+    /// To sign these octets, if they are what a client signs.
+    Sign(Scheme, Vec<u8>),
     /// To say that the delivery is decided.
     Stop,
 }
@@ -75,9 +80,6 @@ pub enum Seen {
 /// A probe that has more to tell than all exchangers with all addresses and certificates is none.
 const MOST_SEEN: usize = 10_000;
 
-/// A chain has no more issuers than this, and OpenSSL's own limit is 100 certificates. Enough for one handshake.
-const MOST_ANCHOR_QUERIES: u8 = 64;
-
 /// The delivery so far, as claimed.
 #[derive(Debug)]
 pub struct Transcript {
@@ -98,11 +100,16 @@ pub struct Transcript {
     stage: Stage,
     /// What holds for the present connection; none until the exchanger's rule has been looked for.
     in_force: Option<TlsPolicy>,
-    anchor_queries: u8,
+    /// In the whole delivery.
+    anchor_queries: u16,
     /// What the present connection's TLS proved; none without TLS.
     tls: Option<Proof>,
     /// What has become of the credentials with the present server.
     auth: auth::Progress,
+    /// The file of the client certificate that the plan has.
+    client_certificate: Option<PathBuf>,
+    /// What the key of that certificate is asked for.
+    signing: signing::Signing,
     server: Option<Server>,
     walk: Walk,
     recipients: Vec<RecipientReport>,
@@ -120,8 +127,19 @@ pub struct Transcript {
 struct Walk {
     /// Every one of them refused for good.
     all_permanent: bool,
-    /// How the last one that could be connected to failed.
-    last_failure: Option<Text>,
+    /// How the last one that could be connected to failed: one that said why comes before those that did not.
+    last_failure: Option<(Text, Words)>,
+}
+
+/// How much an exchanger, or what is known of it, said about why the next one is to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// Nothing: the connection ended, or no reply came.
+    None,
+    /// Something that may be otherwise later.
+    ForNow,
+    /// That it never will.
+    ForGood,
 }
 
 impl Transcript {
@@ -147,6 +165,8 @@ impl Transcript {
             anchor_queries: 0,
             tls: None,
             auth: auth::Progress::default(),
+            client_certificate: plan.client_certificate.as_ref().map(|certificate| certificate.file.clone()),
+            signing: signing::Signing::default(),
             server: None,
             walk: Walk { all_permanent: true, last_failure: None },
             recipients: Vec::new(),
@@ -170,6 +190,7 @@ impl Transcript {
         match message {
             Message::Request(request) => self.task(request).map(Some),
             Message::Claim(claim) => self.note(claim).map(|()| None),
+            Message::ToBeSigned(piece) => self.take_piece(&piece).map(|()| None),
         }
     }
 
@@ -191,6 +212,7 @@ impl Transcript {
                 Ok(Task::HandOut(anchors.clone(), query))
             }
             (Request::AuthResponse, ..) => self.asked_for_response(),
+            (Request::Sign(scheme), ..) => self.asked_to_sign(scheme),
             (Request::TlsPolicy | Request::TrustAnchors(_), ..) => Err(Broken::Lied),
         }
     }
@@ -285,13 +307,13 @@ impl Transcript {
                 self.server = Some(server);
                 self.tls = None;
                 self.auth = auth::Progress::default();
-                self.anchor_queries = 0;
+                self.signing.begin_connection();
                 self.stage = match self.protocol {
                     Protocol::Smtp => Stage::Greeting,
                     Protocol::Qmtp => Stage::Packing,
                 };
             }
-            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), false)?,
+            Claim::TlsaUnknown(name) => self.walk_on(tlsa_unknown(&name), Words::ForNow)?,
             Claim::Exhausted => {
                 let report = self.exhausted();
                 self.over(report);
@@ -312,12 +334,12 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 let text = self.tls_failed(&failure)?;
-                self.walk_on(text, false)?;
+                self.walk_on(text, Words::ForNow)?;
             }
             Claim::Replied(step, reply) => self.replied(step, &reply)?,
             Claim::NotSmtp if self.stage == Stage::Greeting => {
                 let text = Text::new(format!("Connected to {} but greeting failed.", self.address()?));
-                self.walk_on(text, false)?;
+                self.walk_on(text, Words::None)?;
             }
             Claim::Package => self.package()?,
             Claim::Answered(answer) => self.answered(&answer)?,
@@ -341,8 +363,8 @@ impl Transcript {
     fn exhausted(&mut self) -> MessageReport {
         match self.walk.last_failure.take() {
             None => MessageReport::Temporary(no_connection(self.protocol)),
-            Some(text) if self.walk.all_permanent => MessageReport::Permanent(text),
-            Some(text) => MessageReport::Temporary(text),
+            Some((text, _)) if self.walk.all_permanent => MessageReport::Permanent(text),
+            Some((text, _)) => MessageReport::Temporary(text),
         }
     }
 
@@ -352,7 +374,8 @@ impl Transcript {
         };
         let name = self.relay.clone().or_else(|| server.name.as_ref().map(ToString::to_string));
         let remote = name.unwrap_or_else(|| server.address.to_string());
-        tls_texts::failed(failure, &self.host, &remote, policy).ok_or(Broken::Lied)
+        let certificate = self.client_certificate.as_deref();
+        tls_texts::failed(failure, &self.host, &remote, policy, certificate).ok_or(Broken::Lied)
     }
 
     /// Whether the policy in force allows a message in this state of TLS.
@@ -390,11 +413,14 @@ impl Transcript {
     }
 
     /// The current exchanger is done with; the next one may be tried.
-    fn walk_on(&mut self, failure: Text, permanent: bool) -> Result<(), Broken> {
+    fn walk_on(&mut self, failure: Text, words: Words) -> Result<(), Broken> {
         let failure = self.with_remark(failure);
         self.see(Seen::Failed(failure.clone()))?;
-        self.walk.all_permanent &= permanent;
-        self.walk.last_failure = Some(failure);
+        self.walk.all_permanent &= words == Words::ForGood;
+        let says_less = |(_, last): &(Text, Words)| words == Words::None && *last != Words::None;
+        if !self.walk.last_failure.as_ref().is_some_and(says_less) {
+            self.walk.last_failure = Some((failure, words));
+        }
         self.stage = Stage::Walking;
         Ok(())
     }
@@ -419,6 +445,8 @@ mod auth_tests;
 mod chunk_tests;
 #[cfg(test)]
 mod qmtp_tests;
+#[cfg(test)]
+mod signing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

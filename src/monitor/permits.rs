@@ -117,6 +117,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::Observed(_)), Resolving | Walking | Greeting | Session | Packing),
     permit!(Message::Request(Request::TlsPolicy), Greeting | Packing),
     permit!(Message::Request(Request::TrustAnchors(_)), Greeting | Session | Packing),
+    permit!(Message::ToBeSigned(_) | Message::Request(Request::Sign(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::Replied(Step::Greeting, _)), Greeting),
     permit!(Message::Claim(Claim::Replied(Step::Ehlo, _)), Hello),
     permit!(Message::Claim(Claim::Replied(Step::Helo, _)), HelloAgain),

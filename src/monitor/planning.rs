@@ -1,20 +1,20 @@
 //! From arguments and control files to the plan. Monitor only.
 //!
-//! What this version cannot do stops the delivery that needs it: nothing is sent without the certificate or the protocol
-//! that a selected line asks for. The plan holds no secret; those of the delivery come beside it.
+//! What cannot be had stops the delivery that needs it: nothing is sent without the certificate or the protocol that a
+//! selected line asks for. The plan holds no secret; those of the delivery come beside it.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
 
 use super::control::local_address::LocalAddress;
-use super::control::routes::{Origin, Route};
+use super::control::routes::Route;
 use super::control::tlsdestinations;
 use super::control::{ControlDirectory, ControlError, timeouts};
 use super::message::FilePart;
 use super::refusal::Refusal;
 use super::secrets::Secrets;
 use super::selection::{Selection, select};
-use super::{interfaces, resolvers, trust_store};
+use super::{client_key, interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::authentication::Authentication;
 use crate::host::Host;
@@ -31,17 +31,20 @@ pub fn plan(
     environment: &Environment,
 ) -> Result<(Plan, Secrets), Refusal> {
     let control = ControlDirectory::open()?;
-    let selection = select(&control, &invocation)?;
+    let mut selection = select(&control, &invocation)?;
     let helo = selection.helo(&control)?.value;
     let timeouts = timeouts::timeouts(&control)?;
     let protocol = selection.protocol();
     refuse_credentials_by_qmtp(&selection, protocol)?;
-    refuse_unsupported(&selection)?;
     let (tls_start, port) = selection.port().value;
     let tls = selection.tls.policy();
     if let Some(anchors) = tls.certificate.anchors() {
         trust_store::check(anchors)?;
     }
+    let (client_certificate, client_key) = match selection.certificate.take() {
+        Some(line) => client_key::read(line).map(|(certificate, key)| (Some(certificate), Some(key)))?,
+        None => (None, None),
+    };
     let local = local_addresses(selection.local_addresses().value)?;
     let (relay, credentials) =
         selection.route.map_or((None, None), |(_, route)| (route.relay, route.credentials));
@@ -70,6 +73,7 @@ pub fn plan(
         exchanger_rules,
         authentication,
         skip: Vec::new(),
+        client_certificate,
         local,
         helo,
         sender: invocation.sender,
@@ -79,7 +83,7 @@ pub fn plan(
         timeouts,
         resolvers: resolvers::resolvers(environment.dns_cache_ip.as_deref())?,
     };
-    Ok((plan, Secrets { credentials }))
+    Ok((plan, Secrets { credentials, client_key }))
 }
 
 /// A message that is to be sent in somebody's name is not sent in nobody's.
@@ -89,15 +93,6 @@ fn refuse_credentials_by_qmtp(selection: &Selection, protocol: Protocol) -> Resu
             Err(origin.bad("QMTP has no authentication"))
         }
         (_, Protocol::Qmtp | Protocol::Smtp) => Ok(()),
-    }
-}
-
-fn refuse_unsupported(selection: &Selection) -> Result<(), ControlError> {
-    let unsupported =
-        |origin: Origin| Err(ControlError::Unsupported { file: origin.file, line: origin.line });
-    match &selection.certificate {
-        Some(certificate) => unsupported(certificate.origin),
-        None => Ok(()),
     }
 }
 

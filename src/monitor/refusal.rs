@@ -7,9 +7,10 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
+use super::client_key::Unusable;
 use super::control::{ControlError, HOME};
 use super::outcome::texts::{RESOURCES, cannot_bind, message_fault, no_such_host};
-use super::outcome::tls_texts::no_trust_anchors;
+use super::outcome::tls_texts::{no_trust_anchors, unusable};
 use super::trust_store::NoTrustAnchors;
 use crate::args::BadArguments;
 use crate::envelope::BadAddress;
@@ -39,6 +40,8 @@ pub enum Refusal {
     CannotBind(IpAddr),
     /// Trust anchors that the plan needs.
     TrustAnchors(NoTrustAnchors),
+    /// A client certificate or key that the plan needs.
+    ClientCertificate(Unusable),
     /// A pipe or process could not be had.
     Resources,
 }
@@ -46,6 +49,12 @@ pub enum Refusal {
 impl From<NoTrustAnchors> for Refusal {
     fn from(error: NoTrustAnchors) -> Refusal {
         Refusal::TrustAnchors(error)
+    }
+}
+
+impl From<Unusable> for Refusal {
+    fn from(what: Unusable) -> Refusal {
+        Refusal::ClientCertificate(what)
     }
 }
 
@@ -117,13 +126,11 @@ impl Refusal {
             Refusal::Control(ControlError::BadAddress) => {
                 temporary("Invalid ipaddr in control/domainips (#4.3.0)".into())
             }
-            Refusal::Control(ControlError::Unsupported { file, line }) => {
-                temporary(format!("This version cannot honour {}. (#4.3.0)", place(file, *line)))
-            }
             Refusal::CannotBind(address) => MessageReport::Temporary(cannot_bind(*address)),
             Refusal::TrustAnchors(NoTrustAnchors(anchors)) => {
                 MessageReport::Temporary(no_trust_anchors(anchors))
             }
+            Refusal::ClientCertificate(what) => MessageReport::Temporary(unusable(what)),
             Refusal::Sandbox(error) => {
                 temporary(format!("Unable to confine qmail-remote: {error}. (#4.3.0)"))
             }
@@ -206,12 +213,18 @@ mod tests {
                 "ZUnable to use HOME/control/smtproutes, line 7: the line is too long. (#4.3.0)\n\0",
             ),
             (
-                ControlError::Unsupported { file: "domaincerts", line: 3 }.into(),
-                "ZThis version cannot honour HOME/control/domaincerts, line 3. (#4.3.0)\n\0",
+                ControlError::BadLine { file: "authsenders", line: 0, problem: "the line is too long" }
+                    .into(),
+                "ZUnable to use HOME/control/authsenders.cdb: the line is too long. (#4.3.0)\n\0",
             ),
             (
-                ControlError::Unsupported { file: "authsenders", line: 0 }.into(),
-                "ZThis version cannot honour HOME/control/authsenders.cdb. (#4.3.0)\n\0",
+                Unusable::Certificate("/c\n\u{e9}.pem".into()).into(),
+                "ZCan't load X.509 certificate: /c???.pem. (#4.4.1)\n\0",
+            ),
+            (Unusable::Key("/k.pem".into()).into(), "ZCan't load X.509 private key: /k.pem. (#4.4.1)\n\0"),
+            (
+                Unusable::Mismatch("/c.pem".into()).into(),
+                "ZKeyfile does not match X.509 certificate: /c.pem. (#4.4.1)\n\0",
             ),
             (ControlError::BadAddress.into(), "ZInvalid ipaddr in control/domainips (#4.3.0)\n\0"),
             (

@@ -1,6 +1,7 @@
 //! What the monitor knows and the network child does not, and how AUTH is answered from it. Monitor only.
 //!
-//! Sealed before the fork, opened by what `outcome` permits, and given up at the first use: nothing here is used twice.
+//! Sealed before the fork. The credentials are opened by what `outcome` permits and given up at the first use: nothing of
+//! them is used twice. The key goes to the signer after the fork.
 #![forbid(unsafe_code)]
 
 use base64::Engine;
@@ -9,18 +10,31 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use zeroize::Zeroizing;
 
+use super::client_key::{SealedKey, Unusable};
 use super::control::routes::Credentials;
+use super::signer::Signer;
 use crate::ipc::Reply;
 use crate::ipc::secret::Secret;
+use crate::plan::Plan;
 
 /// The secrets of one delivery.
 #[derive(Debug, Default)]
 pub struct Secrets {
     /// User and password of the route, until they are used.
     pub credentials: Option<Credentials>,
+    /// The key of the client certificate, until it is opened.
+    pub client_key: Option<SealedKey>,
 }
 
 impl Secrets {
+    /// Opens the key of the client certificate that the plan has. Not before the fork; once.
+    pub fn open_key(&mut self, plan: &Plan) -> Result<Option<Signer>, Unusable> {
+        match (self.client_key.take(), &plan.client_certificate) {
+            (Some(key), Some(certificate)) => key.open(certificate).map(Some),
+            (Some(_), None) | (None, _) => Ok(None),
+        }
+    }
+
     /// User and password for LOGIN or PLAIN. Once; none afterwards.
     pub fn release(&mut self) -> Option<Reply> {
         let credentials = self.credentials.take()?;
@@ -54,7 +68,8 @@ mod tests {
 
     fn secrets(line: &str) -> Secrets {
         let route = smtproutes::parse(Origin { file: "smtproutes", line: 1 }, line.as_bytes()).unwrap();
-        Secrets { credentials: route.with(Sealed::copy_of(line.as_bytes()).unwrap()).credentials }
+        let credentials = route.with(Sealed::copy_of(line.as_bytes()).unwrap()).credentials;
+        Secrets { credentials, client_key: None }
     }
 
     #[test]

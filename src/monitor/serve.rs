@@ -14,6 +14,7 @@ use super::control::{ControlDirectory, ControlError};
 use super::outcome::{Broken, Task, Transcript};
 use super::refusal::Refusal;
 use super::secrets::Secrets;
+use super::signer::{NotSigned, Signer};
 use super::trust_store;
 use crate::host::HostName;
 use crate::ipc::frame::{self, Decoder};
@@ -33,6 +34,8 @@ pub struct Sources {
     pub sender: Vec<u8>,
     /// What only permitted requests open.
     pub secrets: Secrets,
+    /// The key of the client certificate.
+    pub signer: Option<Signer>,
 }
 
 /// Listens to the child, then ends and reaps it, whatever happened. `longest_step` is the longest
@@ -65,7 +68,7 @@ fn listen(
         while let Some(message) = decoder.take::<Message>().map_err(|_| Broken::Lied)? {
             if let Some(task) = transcript.accept(message)? {
                 let deadline = Instant::now().checked_add(patience);
-                for reply in perform(task, transcript, sources) {
+                for reply in perform(task, transcript, sources)? {
                     // When the child is gone, what it said before still counts: go on reading.
                     if !send(child, &reply, deadline)? {
                         break;
@@ -87,7 +90,7 @@ fn listen(
 }
 
 /// Does what a request asks for, and gives the replies.
-fn perform(task: Task, transcript: &mut Transcript, sources: &mut Sources) -> Vec<Reply> {
+fn perform(task: Task, transcript: &mut Transcript, sources: &mut Sources) -> Result<Vec<Reply>, Broken> {
     let result = match task {
         Task::Begin => Ok(vec![Reply::Begin]),
         Task::RaisePolicy(exchanger) => exchanger_rule(sources, &exchanger)
@@ -98,12 +101,19 @@ fn perform(task: Task, transcript: &mut Transcript, sources: &mut Sources) -> Ve
         }
         Task::Digest(challenge) => opened(sources.secrets.digest(&challenge)),
         Task::Release => opened(sources.secrets.release()),
+        Task::Sign(scheme, octets) => {
+            match sources.signer.as_ref().map(|signer| signer.sign(scheme, &octets)) {
+                Some(Err(NotSigned::Refused)) => return Err(Broken::Lied),
+                Some(Ok(signature)) => Ok(vec![Reply::Signature(signature)]),
+                Some(Err(NotSigned::Failed)) | None => Err(Refusal::Resources),
+            }
+        }
         Task::Stop => Ok(vec![Reply::Stop]),
     };
-    result.unwrap_or_else(|refusal| {
+    Ok(result.unwrap_or_else(|refusal| {
         transcript.stop(refusal.report());
         vec![Reply::Stop]
-    })
+    }))
 }
 
 /// A plan that has credentials comes with them, and nothing is permitted twice: what is not there is trouble of our own.

@@ -72,14 +72,14 @@ fn with_hash(directory: &Path, hash: u32) -> std::io::Result<Zeroizing<Vec<u8>>>
 }
 
 /// Only a regular file: nothing else may hold the delivery up.
-fn open(path: &Path) -> std::io::Result<File> {
+pub(super) fn open(path: &Path) -> std::io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
 }
 
 /// The blocks of certificates, and nothing that stands between them: a file may hold a private key too, which the child
 /// must never see.
-fn certificates_of(pem: &[u8]) -> Vec<u8> {
+pub(super) fn certificates_of(pem: &[u8]) -> Vec<u8> {
     let mut certificates = Vec::new();
     let mut inside = false;
     for line in pem.split_inclusive(|&octet| octet == b'\n') {

@@ -43,7 +43,8 @@ pub(super) enum AddressStatus {
     Secure,
     /// They are not, but the name is an alias, and that is secure.
     SecureAlias,
-    /// Nothing is.
+    /// Nothing is. Where those of one family could not be had: all addresses of a name stand in one zone, and that zone is
+    /// unsigned. A forger can make an answer fail, and cannot make one of a signed zone insecure.
     Insecure,
     /// They are not, the name is an alias, and nobody can say whether that is secure.
     Unknown,
@@ -59,9 +60,6 @@ pub(super) enum TlsaAnswer {
     /// No answer: SERVFAIL, bogus, refused, timeout.
     Failed,
 }
-
-/// No more records are handed to OpenSSL. Those that are cut off cannot match, which fails closed.
-const MOST_RECORDS: usize = 128;
 
 /// What is known before TLSA records are asked for; none: they are to be asked for. Never where the zone is unsigned,
 /// since many name servers there break when asked (RFC 7672 section 2.2.2).
@@ -79,7 +77,9 @@ pub(super) fn decide(tlsa: TlsaAnswer) -> Dane {
         TlsaAnswer::Absent => Dane::Absent,
         TlsaAnswer::Failed => Dane::Unknown,
         TlsaAnswer::Secure(base, records) => {
-            let usable: Vec<_> = records.into_iter().filter(is_usable).take(MOST_RECORDS).collect();
+            // All of them: OpenSSL alone can tell which whole certificates and keys (matching type 0) are none, and those
+            // must not stand in for others. An answer of DNS has 64 KiB, so 4095 records at most.
+            let usable: Vec<_> = records.into_iter().filter(is_usable).collect();
             if usable.is_empty() { Dane::Encrypt } else { Dane::Match { base, records: usable } }
         }
     }
@@ -255,9 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_records_is_limited() {
-        let many = vec![record(3, 1, 1, 32); 1000];
-        let expected = Dane::Match { base: base(), records: vec![record(3, 1, 1, 32); MOST_RECORDS] };
+    fn no_number_of_records_hides_another() {
+        let mut many = vec![record(3, 0, 0, 1); 4094];
+        many.push(record(3, 1, 1, 32));
+        let expected = Dane::Match { base: base(), records: many.clone() };
         assert_eq!(decide(TlsaAnswer::Secure(base(), many)), expected);
     }
 }

@@ -1,19 +1,23 @@
 //! Which servers to try, in which order, at which addresses.
 //!
-//! Network child. The DNS phase of a delivery: one deadline, its own event loop, gone when it returns.
+//! Network child. The DNS phase of a delivery: one deadline, its own event loop, gone when it returns. A second such phase
+//! comes only when all exchangers that were waited for have been tried in vain.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
 
 use rand::seq::SliceRandom;
-use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::dane::{self, Dane, NameStatus};
 use super::dns::{Answer, Lookup, Mx, Owner, Resolver};
 use crate::host::{Host, HostName};
 use crate::ipc::LookupFailure;
 use crate::ipc::observation::ResolverSeen;
-use crate::plan::{Destination, OwnAddresses, Plan, Relay};
+use crate::plan::{Destination, OwnAddresses, Plan, Purpose, Relay};
+use gather::{Patience, gather};
+
+mod gather;
 
 /// A server to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,31 +34,107 @@ pub(super) struct Exchanger {
     pub(super) dane: Dane,
 }
 
+impl Exchanger {
+    /// Whether a message could go there, as far as DNS says.
+    fn can_be_used(&self) -> bool {
+        !self.addresses.is_empty() && self.dane != Dane::Unknown
+    }
+
+    /// One that might have taken the message, and could not be looked up.
+    fn unreached(name: HostName) -> Exchanger {
+        let (status, dane) = (NameStatus::Insecure, Dane::Unknown);
+        Exchanger { name: Some(name), found_by: Vec::new(), addresses: Vec::new(), status, dane }
+    }
+}
+
 /// No more exchangers of one domain are looked up, nor addresses of one exchanger used: the best ones. What is cut
 /// off counts as not reached.
 const MOST_EXCHANGERS: usize = 100;
-/// How many are looked up at once: two questions each, and descriptors are few.
-const AT_ONCE: usize = 16;
 const MOST_ADDRESSES: usize = 16;
 
-/// Finds the exchangers, best first.
-pub(super) fn find(plan: &Plan) -> Result<Vec<Exchanger>, LookupFailure> {
-    match &plan.destination {
-        Destination::Relay(Relay { host: Host::Address(address), .. }) => Ok(vec![at(*address)]),
-        Destination::Literal(address, own) if own.contain(*address) => Err(LookupFailure::OnlyOurselves),
-        Destination::Literal(address, _) => Ok(vec![at(*address)]),
-        Destination::Relay(Relay { host: Host::Name(relay), .. }) => look_up(plan, async |resolver| {
-            let found_by = vec![relay.clone()];
-            let (resolver, status) = (resolver.clone(), NameStatus::Secure);
-            let search = Search { resolver, status, found_by, tlsa_port: tlsa_port(plan) };
-            let candidates = with_addresses(&search, vec![(0, relay.clone())]).await;
-            // What the administrator wrote is not the recipient's fault: never a bounce.
-            candidates.map(in_order).map_err(|_| LookupFailure::Temporary)
-        }),
-        Destination::Exchangers(domain, own) => {
-            look_up(plan, async |resolver| of_domain(resolver, domain, own, tlsa_port(plan)).await)
-        }
+/// The exchangers, best first. Those that were not waited for are looked up once all before them have been tried.
+pub(super) struct Exchangers<'a> {
+    plan: &'a Plan,
+    known: std::vec::IntoIter<Exchanger>,
+    later: Vec<HostName>,
+}
+
+/// What look-ups came to.
+struct Found {
+    exchangers: Vec<Exchanger>,
+    /// Those that were not waited for, and all that are no better: any of them may be this machine.
+    later: Vec<HostName>,
+}
+
+impl From<Vec<Exchanger>> for Found {
+    fn from(exchangers: Vec<Exchanger>) -> Found {
+        Found { exchangers, later: Vec::new() }
     }
+}
+
+/// Finds the exchangers.
+pub(super) fn find(plan: &Plan) -> Result<Exchangers<'_>, LookupFailure> {
+    let patience = match plan.purpose {
+        Purpose::Deliver => Patience::ForTheBest,
+        Purpose::Probe => Patience::ForAll,
+    };
+    let Found { exchangers, later } = look_up(plan, patience)?;
+    Ok(Exchangers { plan, known: exchangers.into_iter(), later })
+}
+
+impl Exchangers<'_> {
+    /// Those that are known and not tried yet.
+    pub(super) fn known(&self) -> &[Exchanger] {
+        self.known.as_slice()
+    }
+}
+
+impl Iterator for Exchangers<'_> {
+    type Item = Exchanger;
+
+    fn next(&mut self) -> Option<Exchanger> {
+        let next = self.known.next();
+        if next.is_some() || self.later.is_empty() {
+            return next;
+        }
+        let later = std::mem::take(&mut self.later);
+        let is_new = |exchanger: &Exchanger| exchanger.name.as_ref().is_some_and(|name| later.contains(name));
+        let found = match look_up(self.plan, Patience::ForAll) {
+            Ok(Found { mut exchangers, .. }) => {
+                exchangers.retain(is_new);
+                exchangers
+            }
+            Err(_) => later.into_iter().map(Exchanger::unreached).collect(),
+        };
+        self.known = found.into_iter();
+        self.known.next()
+    }
+}
+
+fn look_up(plan: &Plan, patience: Patience) -> Result<Found, LookupFailure> {
+    let found = match &plan.destination {
+        Destination::Relay(Relay { host: Host::Address(address), .. }) => {
+            return Ok(vec![at(*address)].into());
+        }
+        Destination::Literal(address, own) if own.contain(*address) => {
+            return Err(LookupFailure::OnlyOurselves);
+        }
+        Destination::Literal(address, _) => return Ok(vec![at(*address)].into()),
+        Destination::Relay(Relay { host: Host::Name(relay), .. }) => in_event_loop(plan, async |asking| {
+            let search =
+                Search { status: NameStatus::Secure, found_by: vec![relay.clone()], asking, patience };
+            let candidates = search.candidates(vec![(0, relay.clone())]).await;
+            // What the administrator wrote is not the recipient's fault: never a bounce.
+            candidates.map_err(|_| LookupFailure::Temporary)?.in_order()
+        }),
+        Destination::Exchangers(domain, own) => in_event_loop(plan, async |asking| {
+            let names = timeout_at(asking.deadline, names_of(&asking.resolver, domain)).await;
+            let (status, found_by, names) = names.unwrap_or(Err(LookupFailure::Temporary))?;
+            let search = Search { status, found_by, asking, patience };
+            search.candidates(names).await?.better_than_own(own).in_order()
+        }),
+    };
+    found.unwrap_or(Err(LookupFailure::Temporary))
 }
 
 /// An address has no TLSA records.
@@ -63,18 +143,23 @@ fn at(address: IpAddr) -> Exchanger {
     Exchanger { name: None, found_by: Vec::new(), addresses: vec![address], status, dane }
 }
 
-/// The port to ask TLSA records for; none when the rule asks for none.
-fn tlsa_port(plan: &Plan) -> Option<u16> {
-    plan.tls.tlsa.then_some(plan.port)
+/// Whom to ask, for what, and how long.
+#[derive(Clone)]
+struct Asking {
+    resolver: Resolver,
+    /// The port to ask TLSA records for; none when the rule asks for none.
+    tlsa_port: Option<u16>,
+    /// Of all look-ups together.
+    deadline: Instant,
 }
 
 /// What all exchangers of a delivery have in common while they are looked up.
 #[derive(Clone)]
 struct Search {
-    resolver: Resolver,
     status: NameStatus,
     found_by: Vec<HostName>,
-    tlsa_port: Option<u16>,
+    asking: Asking,
+    patience: Patience,
 }
 
 impl Search {
@@ -84,34 +169,30 @@ impl Search {
     }
 }
 
-/// Runs look-ups under the one deadline, in an event loop that is gone afterwards.
-fn look_up(
-    plan: &Plan,
-    lookups: impl AsyncFnOnce(&Resolver) -> Result<Vec<Exchanger>, LookupFailure>,
-) -> Result<Vec<Exchanger>, LookupFailure> {
-    within_deadline(plan, lookups).unwrap_or(Err(LookupFailure::Temporary))
-}
-
-/// None: the deadline has passed, or the system has no means for look-ups.
-fn within_deadline<T>(plan: &Plan, lookups: impl AsyncFnOnce(&Resolver) -> T) -> Option<T> {
+/// Runs look-ups in an event loop that is gone afterwards. None: the system has no means for them.
+fn in_event_loop<T>(plan: &Plan, lookups: impl AsyncFnOnce(Asking) -> T) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().ok()?;
     runtime.block_on(async {
         let resolver = Resolver::new(&plan.resolvers)?;
-        tokio::time::timeout(plan.timeouts.dns, lookups(&resolver)).await.ok()
+        let tlsa_port = plan.tls.tlsa.then_some(plan.port);
+        let deadline = Instant::now().checked_add(plan.timeouts.dns)?;
+        Some(lookups(Asking { resolver, tlsa_port, deadline }).await)
     })
 }
 
 /// Asks the resolvers whether they validate; none when the deadline has passed.
 pub(super) fn ask_for_validation(plan: &Plan) -> Option<ResolverSeen> {
-    within_deadline(plan, async |resolver| resolver.validates().await)
+    in_event_loop(plan, async |asking| timeout_at(asking.deadline, asking.resolver.validates()).await.ok())?
 }
 
-async fn of_domain(
+/// Exchangers with their preferences, lower is better.
+type Names = Vec<(u16, HostName)>;
+
+/// The names of a domain's exchangers, whether they can be trusted, and what they were found by.
+async fn names_of(
     resolver: &Resolver,
     domain: &HostName,
-    own: &OwnAddresses,
-    tlsa_port: Option<u16>,
-) -> Result<Vec<Exchanger>, LookupFailure> {
+) -> Result<(NameStatus, Vec<HostName>, Names), LookupFailure> {
     let mut found_by = vec![domain.clone()];
     let (status, names) = match resolver.mx(domain).await {
         Lookup::Found(Answer::Secure(records), owner) => {
@@ -132,17 +213,12 @@ async fn of_domain(
             });
         }
     };
-    let search = Search { resolver: resolver.clone(), status, found_by, tlsa_port };
-    let better = better_than_own(with_addresses(&search, names).await?, own);
-    if better.is_empty() { Err(LookupFailure::OnlyOurselves) } else { Ok(in_order(better)) }
+    Ok((status, found_by, names))
 }
-
-/// An exchanger and its preference, lower is better.
-type Candidate = (u16, Exchanger);
 
 /// By preference, equal ones in random order (RFC 5321 section 5.1). A null MX counts only when it is the
 /// only record (RFC 7505 section 3).
-fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
+fn order(mut records: Vec<Mx>) -> Result<Names, LookupFailure> {
     if matches!(records.as_slice(), [Mx { exchange: None, .. }]) {
         return Err(LookupFailure::NullMx);
     }
@@ -159,50 +235,44 @@ fn order(mut records: Vec<Mx>) -> Result<Vec<(u16, HostName)>, LookupFailure> {
     Ok(names)
 }
 
-/// Asks for all addresses. Exchangers that have none are passed over; those whose look-up failed stay,
-/// without addresses, because they might have taken the message.
-async fn with_addresses(
-    search: &Search,
-    mut names: Vec<(u16, HostName)>,
-) -> Result<Vec<Candidate>, LookupFailure> {
-    let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
-    let mut candidates = Vec::with_capacity(names.len());
-    for group in names.chunks(AT_ONCE) {
-        candidates.extend(looked_up(search, group).await?);
+impl Search {
+    /// Asks for all addresses. Exchangers that have none are passed over; those whose look-up failed or did not come to
+    /// its end stay, without addresses, because they might have taken the message.
+    async fn candidates(&self, mut names: Names) -> Result<Candidates, LookupFailure> {
+        let left_out = names.split_off(names.len().min(MOST_EXCHANGERS));
+        let lookups =
+            names.iter().map(|(preference, name)| (*preference, candidate(self.clone(), name.clone())));
+        let can_be_used = |found: &Option<Exchanger>| found.as_ref().is_some_and(Exchanger::can_be_used);
+        let found = gather(lookups.collect(), can_be_used, self.asking.deadline, self.patience).await;
+        let is_in_time = Instant::now() < self.asking.deadline;
+        let is_open = |found: &Option<_>| is_in_time && found.is_none();
+        let first_open =
+            names.iter().zip(&found).find(|(_, found)| is_open(found)).map(|((first, _), _)| *first);
+        let mut candidates = Candidates::default();
+        for ((preference, name), found) in names.into_iter().zip(found) {
+            if first_open.is_some_and(|first| preference >= first) {
+                candidates.later.push(name);
+            } else {
+                let exchanger = found.unwrap_or_else(|| Some(Exchanger::unreached(name)));
+                candidates.known.extend(exchanger.map(|exchanger| (preference, exchanger)));
+            }
+        }
+        let unreached =
+            left_out.into_iter().map(|(preference, name)| (preference, Exchanger::unreached(name)));
+        candidates.known.extend(unreached);
+        if candidates.known.is_empty() {
+            return Err(LookupFailure::NoAddress);
+        }
+        match candidates.known.iter().all(|(_, exchanger)| exchanger.addresses.is_empty()) {
+            true => Err(LookupFailure::Temporary),
+            false => Ok(candidates),
+        }
     }
-    candidates.extend(
-        left_out
-            .into_iter()
-            .map(|(preference, name)| (preference, search.exchanger(name, Vec::new(), Dane::Unknown))),
-    );
-    if candidates.is_empty() {
-        return Err(LookupFailure::NoAddress);
-    }
-    match candidates.iter().all(|(_, exchanger)| exchanger.addresses.is_empty()) {
-        true => Err(LookupFailure::Temporary),
-        false => Ok(candidates),
-    }
-}
-
-/// Looks `names` up at the same time.
-async fn looked_up(search: &Search, names: &[(u16, HostName)]) -> Result<Vec<Candidate>, LookupFailure> {
-    let mut lookups = JoinSet::new();
-    for (index, (preference, name)) in names.iter().enumerate() {
-        let lookup = candidate(search.clone(), name.clone());
-        let preference = *preference;
-        lookups.spawn(async move { (index, lookup.await.map(|exchanger| (preference, exchanger))) });
-    }
-    let mut found = vec![None; names.len()];
-    while let Some(result) = lookups.join_next().await {
-        let (index, candidate) = result.map_err(|_| LookupFailure::Temporary)?;
-        *found.get_mut(index).ok_or(LookupFailure::Temporary)? = candidate;
-    }
-    Ok(found.into_iter().flatten().collect())
 }
 
 /// One exchanger; none when it has no address.
 async fn candidate(search: Search, name: HostName) -> Option<Exchanger> {
-    let resolver = &search.resolver;
+    let Asking { resolver, tlsa_port, .. } = &search.asking;
     let v4 = tokio::spawn({
         let (resolver, name) = (resolver.clone(), name.clone());
         async move { resolver.ipv4(&name).await }
@@ -219,31 +289,48 @@ async fn candidate(search: Search, name: HostName) -> Option<Exchanger> {
     if addresses.is_empty() && !failed {
         return None;
     }
-    let dane = match search.tlsa_port {
-        Some(port) => dane::of_exchanger(resolver, &name, search.status, [&v6, &v4], port).await,
+    let dane = match tlsa_port {
+        Some(port) => dane::of_exchanger(resolver, &name, search.status, [&v6, &v4], *port).await,
         None => Dane::NotAsked,
     };
     Some(search.exchanger(name, interleave(addresses), dane))
 }
 
-/// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly
-/// better than this machine stay (RFC 5321 section 5.1).
-fn better_than_own(mut candidates: Vec<Candidate>, own: &OwnAddresses) -> Vec<Candidate> {
-    let is_own = |exchanger: &Exchanger| exchanger.addresses.iter().any(|&address| own.contain(address));
-    let ours =
-        candidates.iter().filter(|(_, exchanger)| is_own(exchanger)).map(|&(preference, _)| preference).min();
-    if let Some(ours) = ours {
-        candidates.retain(|&(preference, _)| preference < ours);
-    }
-    candidates
+/// An exchanger and its preference, lower is better.
+type Candidate = (u16, Exchanger);
+
+/// All that may be tried.
+#[derive(Default)]
+struct Candidates {
+    known: Vec<Candidate>,
+    /// Those that were not waited for, and all that are no better than the best of them.
+    later: Vec<HostName>,
 }
 
-fn in_order(candidates: Vec<Candidate>) -> Vec<Exchanger> {
-    let mut exchangers: Vec<_> = candidates.into_iter().map(|(_, exchanger)| exchanger).collect();
-    for exchanger in &mut exchangers {
-        exchanger.addresses.truncate(MOST_ADDRESSES);
+impl Candidates {
+    /// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly
+    /// better than this machine stay (RFC 5321 section 5.1).
+    fn better_than_own(mut self, own: &OwnAddresses) -> Candidates {
+        let is_own = |exchanger: &Exchanger| exchanger.addresses.iter().any(|&address| own.contain(address));
+        let ours = self.known.iter().filter(|(_, exchanger)| is_own(exchanger));
+        if let Some(ours) = ours.map(|&(preference, _)| preference).min() {
+            self.known.retain(|&(preference, _)| preference < ours);
+            self.later.clear();
+        }
+        self
     }
-    exchangers
+
+    fn in_order(self) -> Result<Found, LookupFailure> {
+        let mut exchangers: Vec<_> = self.known.into_iter().map(|(_, exchanger)| exchanger).collect();
+        for exchanger in &mut exchangers {
+            exchanger.addresses.truncate(MOST_ADDRESSES);
+        }
+        if exchangers.is_empty() {
+            Err(LookupFailure::OnlyOurselves)
+        } else {
+            Ok(Found { exchangers, later: self.later })
+        }
+    }
 }
 
 /// IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4).
@@ -299,9 +386,16 @@ mod tests {
         let candidate = |preference, address: &str| (preference, at(address.parse().unwrap()));
         let (a, b, c) =
             (candidate(10, "192.0.2.10"), candidate(20, "192.0.2.20"), candidate(20, "192.0.2.30"));
-        assert_eq!(better_than_own(vec![a.clone(), b.clone(), c.clone()], &own), vec![a.clone()]);
-        assert_eq!(better_than_own(vec![c.clone(), b], &own), vec![]);
-        assert_eq!(better_than_own(vec![a.clone(), c.clone()], &own), vec![a, c]);
+        let better = |known: &[&Candidate]| {
+            let later = vec![HostName::parse(b"later.test").unwrap()];
+            let known = known.iter().map(|&candidate| candidate.clone()).collect();
+            let better = Candidates { known, later }.better_than_own(&own);
+            (better.known, better.later.len())
+        };
+        // What comes later is no better than what is known.
+        assert_eq!(better(&[&a, &b, &c]), (vec![a.clone()], 0));
+        assert_eq!(better(&[&c, &b]), (vec![], 0));
+        assert_eq!(better(&[&a, &c]), (vec![a, c], 1));
     }
 
     #[test]

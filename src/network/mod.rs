@@ -54,7 +54,7 @@ fn deliver(plan: &Plan, monitor: &mut ChildEnd) {
     match exchangers::find(plan) {
         Ok(exchangers) => {
             if is_probe {
-                probe::exchangers(&exchangers, monitor);
+                probe::exchangers(exchangers.known(), monitor);
             }
             walk::walk(plan, exchangers, monitor);
         }

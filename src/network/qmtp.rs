@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use super::channel::{Channel, Deadline, Lost, Socket};
 use super::probe;
 use super::smtp::dialogue::Next;
-use super::tls::{Peer, client};
+use super::tls::Peer;
+use super::tls::client::{self, NoSession};
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::qmtp_answer::QmtpAnswer;
 use crate::ipc::{Claim, MessageFault, TlsFailure};
@@ -52,7 +53,7 @@ pub(super) fn speak(plan: &Plan, peer: Peer<'_>, stream: TcpStream, monitor: &mu
                 monitor.claim(Claim::TlsEstablished(proof));
                 (Channel::Tls(stream), Some(proof))
             }
-            Err(failure) => {
+            Err(NoSession { failure, .. }) => {
                 monitor.claim(Claim::TlsFailed(failure));
                 return Next::Exchanger;
             }

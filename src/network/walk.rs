@@ -36,7 +36,7 @@ impl Unanswered {
 }
 
 /// Walks over `exchangers`. Addresses that are to be left alone count as unreachable.
-pub(super) fn walk(plan: &Plan, exchangers: Vec<Exchanger>, monitor: &mut ChildEnd) {
+pub(super) fn walk(plan: &Plan, exchangers: impl Iterator<Item = Exchanger>, monitor: &mut ChildEnd) {
     let mut unanswered = Unanswered::default();
     for mut exchanger in exchangers {
         exchanger.addresses.retain(|address| !plan.skip.contains(address));
@@ -105,6 +105,7 @@ fn try_addresses(
             status,
             policy: &policy,
             dane: &dane,
+            client_certificate: plan.client_certificate.as_ref(),
             is_probed: plan.purpose == Purpose::Probe,
         };
         let next = match plan.protocol {

@@ -96,6 +96,37 @@ fn a_record_without_data_cannot_be_used() {
     });
 }
 
+/// So many records of this kind, each with other data of this many hexadecimal digits.
+fn heap(kind: &str, count: usize, digits: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{kind} {number:0digits$x}")).collect()
+}
+
+#[test]
+fn records_that_only_openssl_can_tell_to_be_none_do_not_hide_the_others() {
+    in_world(|world| {
+        world.control("me", "client.example.test\n");
+        let certificate = certificates::Identity::self_signed(&["mx.test"]).unwrap();
+        let mut options = Options::named("mx.test");
+        options.acceptor = Some(certificate.acceptor().unwrap());
+        let _server = SmtpSink::start(&["192.0.2.20:25".parse().unwrap()], options).unwrap();
+        let garbage = [heap("3 0 0", 700, 16), heap("2 1 0", 700, 16)].concat();
+        let good = of(3, 1, 1, &certificate.certificate);
+        let come_to = |records: &[String], expected: &[&str]| {
+            let zone = "dane.test MX 10 a.test\na.test A 192.0.2.20\n".to_owned()
+                + &tlsa("_25._tcp.a.test", records);
+            let _resolver = DnsStub::start(Zone::parse(&zone).unwrap()).unwrap();
+            delivery("dane.test").run().assert_reports(expected);
+        };
+        let validated = ACCEPTED.replace("TLS", "TLS (TLSA validated)");
+        let mismatch = "ZTLSA X.509 cert required but missing from: a.test for dane.test: no matching DANE TLSA records. (#4.4.1)\n";
+        come_to(&garbage, &["r", ACCEPTED]);
+        come_to(&[garbage.clone(), vec![no_match()]].concat(), &[mismatch]);
+        come_to(&[garbage, vec![good.clone()]].concat(), &["r", &validated]);
+        // As many as an answer holds, all of which can be used.
+        come_to(&[heap("3 1 1", 1000, 64), vec![good]].concat(), &["r", &validated]);
+    });
+}
+
 /// Offers nothing but suites without a certificate, which TLS 1.3 does not have.
 fn anonymous() -> SslAcceptor {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
@@ -118,6 +149,10 @@ fn a_server_without_a_certificate_matches_nothing() {
         world.control("tlsdestinations", "-b.test:||aNULL:@SECLEVEL=0\n-dane.test:||aNULL:@SECLEVEL=0\n");
         delivery("b.test").run().assert_reports(&["r", ACCEPTED]);
         let refused = "ZTLSA X.509 cert required but missing from: a.test for dane.test: no certificate was matched. (#4.4.1)\n";
+        delivery("dane.test").run().assert_reports(&[refused]);
+        // What no certificate can match is not offered, whatever the rule allows.
+        world.control("tlsdestinations", "-dane.test:\n");
+        let refused = "ZTLS connection/protocol error with host: a.test for dane.test: sslv3 alert handshake failure. (#4.4.1)\n";
         delivery("dane.test").run().assert_reports(&[refused]);
     });
 }

@@ -10,6 +10,7 @@
 
 mod aliases;
 mod differences;
+mod families;
 mod handshake;
 mod hostile;
 mod lookups;

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use nix::sys::stat::Mode;
 use openssl::ssl::SslAcceptor;
 use world::certificates;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Delivery, Identity, Message, World};
 
@@ -73,12 +73,18 @@ impl Held {
         Held::start(stage, Some(certificate.acceptor().unwrap()))
     }
 
+    /// The same, and a client without a certificate gets no connection.
+    pub(crate) fn that_demands_a_certificate_at(stage: Stage) -> Held {
+        let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
+        Held::start(stage, Some(certificate.acceptor_that_demands_one().unwrap()))
+    }
+
     fn start(stage: Stage, acceptor: Option<SslAcceptor>) -> Held {
         let listener = TcpListener::bind("192.0.2.10:25").unwrap();
         let (tell_reached, reached) = channel();
         let (go_on, told_to_go_on) = channel();
         let thread = std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
+            let stream = accept(&listener);
             // From here on the next server may have the port.
             drop(listener);
             let peer = Peer::new(stream, LONG_ENOUGH).unwrap();

@@ -11,9 +11,15 @@
 )]
 
 mod program;
+mod signatures;
 
 use libtest_mimic::{Arguments, Trial};
 use nix::unistd::Pid;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use world::certificates::{Content, Identity};
 use world::{Delivery, Letter, Outcome, Running, World, in_world_named};
 
 const DIED: &str = "ZThe network process ended without a result. (#4.3.0)\n";
@@ -36,6 +42,13 @@ const TESTS: &[Test] = &[
     ("requests_without_reason_end_the_child", requests_without_reason_end_the_child),
     ("credentials_are_given_in_order_or_not_at_all", credentials_are_given_in_order_or_not_at_all),
     ("credentials_go_where_they_may_and_once", credentials_go_where_they_may_and_once),
+    (
+        "a_client_certificate_signs_what_a_tls_client_signs",
+        a_client_certificate_signs_what_a_tls_client_signs,
+    ),
+    ("nothing_else_is_signed", nothing_else_is_signed),
+    ("nothing_is_signed_in_another_state", nothing_is_signed_in_another_state),
+    ("nothing_is_signed_without_a_certificate", nothing_is_signed_without_a_certificate),
     ("a_success_without_the_demanded_tls_is_a_lie", a_success_without_the_demanded_tls_is_a_lie),
     (
         "a_decision_of_the_monitor_stands_whatever_the_child_does_next",
@@ -184,7 +197,8 @@ fn requests_without_reason_end_the_child(world: &World) {
     let scripts = ["policy-twice", "anchors-without-reason", "anchors-without-reason-after-the-policy"];
     all_print(world, &scripts, LIED);
     world.control("tlsdestinations", format!("*:{}/\n", world.scratch().display()));
-    all_print(world, &["anchors-without-reason", "too-many-anchors"], LIED);
+    let scripts = ["anchors-without-reason", "too-many-anchors", "too-many-anchors-in-all"];
+    all_print(world, &scripts, LIED);
 }
 
 const OUT_OF_ORDER: [&str; 8] = [
@@ -240,6 +254,112 @@ fn credentials_go_where_they_may_and_once(world: &World) {
     for script in ["credentials-by-plain", "digest"] {
         deliver(world, script).assert_reports(&[LIED]);
     }
+}
+
+/// Every sender's certificate is this one.
+fn with_client(world: &World, key: PKey<Private>) {
+    let content =
+        Content { names: &["client.test"], for_clients: true, key: Some(&key), ..Content::default() };
+    let client = Identity::self_signed_with(&content).unwrap();
+    let files = client.write(&world.scratch(), "client").unwrap();
+    world.control("domaincerts", format!("*:{}|{}\n", files.certificate.display(), files.key.display()));
+}
+
+fn rsa() -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
+}
+
+fn p256() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+/// What the child gets is a signature of what it sent, and of nothing else.
+fn a_client_certificate_signs_what_a_tls_client_signs(world: &World) {
+    let got = "ZConnected to 192.0.2.1 but greeting failed.\nRemote host said: 421 verified\n";
+    for (key, scripts) in [
+        (rsa(), &["sign-pss", "sign-pss-48", "sign-pkcs1-of-1.2", "sign-pss-of-1.2"][..]),
+        (p256(), &["sign-ecdsa", "sign-ecdsa-48", "sign-ecdsa-of-1.2"]),
+    ] {
+        with_client(world, key);
+        all_print(world, scripts, got);
+    }
+}
+
+fn nothing_else_is_signed(world: &World) {
+    for (key, scripts) in [
+        (
+            rsa(),
+            &[
+                "sign-nothing",
+                "sign-digest-20",
+                "sign-digest-32",
+                "sign-digest-48",
+                "sign-digest-64",
+                "sign-text",
+                "sign-server",
+                "sign-length-0",
+                "sign-length-31",
+                "sign-length-33",
+                "sign-length-49",
+                "sign-length-64",
+                "sign-twice",
+                "sign-three-times",
+                "sign-left-over",
+                "sign-ecdsa",
+                "sign-ed25519",
+                "sign-pkcs1",
+                "sign-another-certificate-of-1.2",
+                "sign-server-of-1.2",
+                "sign-half-of-1.2",
+                "sign-too-much",
+                "sign-empty-piece",
+                "sign-long-piece",
+                "sign-unknown-scheme",
+            ][..],
+        ),
+        (p256(), &["sign-pss", "sign-pkcs1-of-1.2", "sign-ecdsa-of-another-curve", "sign-server-by-ecdsa"]),
+    ] {
+        with_client(world, key);
+        all_print(world, scripts, LIED);
+    }
+}
+
+const IN_ANOTHER_STATE: [&str; 9] = [
+    "sign-at-once",
+    "sign-before-connecting",
+    "sign-while-walking",
+    "sign-before-the-answer-to-ehlo",
+    "sign-under-tls",
+    "sign-after-mail",
+    "sign-after-data",
+    "send-to-sign-at-once",
+    "send-to-sign-after-mail",
+];
+
+fn nothing_is_signed_in_another_state(world: &World) {
+    with_client(world, rsa());
+    all_print(world, &IN_ANOTHER_STATE, LIED);
+    all_print(world, &["sign-after-the-end-of-data"], DUPLICATE);
+    // Where there is no TLS, and before it is known whether there is.
+    world.control("smtproutes", ":192.0.2.1\n");
+    world.control("tlsdestinations", "!192.0.2.1:\n");
+    all_print(world, &["sign-pss"], LIED);
+    world.control("smtproutes", "");
+    world.control("tlsdestinations", "mx.other.test:\n");
+    all_print(world, &["sign-pss"], LIED);
+    world.control("tlsdestinations", "");
+    world.control("qmtproutes", ":\n");
+    all_print(world, &["sign-after-the-package"], LIED);
+}
+
+fn nothing_is_signed_without_a_certificate(world: &World) {
+    // For another sender there is one.
+    with_client(world, rsa());
+    let line = std::fs::read_to_string(world.control_directory().join("domaincerts")).unwrap();
+    world.control("domaincerts", line.replace("*:", "other.test:"));
+    all_print(world, &["sign-pss", "sign-pkcs1-of-1.2", "sign-nothing", "send-to-sign"], LIED);
+    all_print(world, &IN_ANOTHER_STATE, LIED);
 }
 
 fn a_success_without_the_demanded_tls_is_a_lie(world: &World) {

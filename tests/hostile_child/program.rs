@@ -18,6 +18,8 @@ use qmail_remote::plan::Plan;
 use qmail_remote::tls_policy::Proof;
 use sandbox::ChildProfile;
 
+use crate::signatures;
+
 /// Hosts that name a script, and nothing that a test runner says, start with this.
 pub(crate) const PREFIX: &str = "script-";
 
@@ -34,28 +36,28 @@ pub(crate) fn run_if_called() {
 }
 
 /// The write end of the message pipe, as the child's descriptors are laid out.
-fn message_pipe() -> File {
+pub(crate) fn message_pipe() -> File {
     OpenOptions::new().write(true).open("/proc/self/fd/4").unwrap()
 }
 
-fn begin() -> Message {
+pub(crate) fn begin() -> Message {
     Message::Request(Request::Begin)
 }
 
-fn claim(claim: Claim) -> Message {
+pub(crate) fn claim(claim: Claim) -> Message {
     Message::Claim(claim)
 }
 
-fn connected() -> Message {
+pub(crate) fn connected() -> Message {
     let name = HostName::parse(b"mx.example.test").unwrap();
     claim(Claim::Connected(Server { name: Some(name), address: [192, 0, 2, 1].into() }))
 }
 
-fn replied(step: Step, text: &str) -> Message {
+pub(crate) fn replied(step: Step, text: &str) -> Message {
     claim(Claim::Replied(step, ReplyText::try_from(format!("{text}\n").into_bytes()).unwrap()))
 }
 
-fn asks_for_policy() -> Message {
+pub(crate) fn asks_for_policy() -> Message {
     Message::Request(Request::TlsPolicy)
 }
 
@@ -68,7 +70,7 @@ fn asks_for_response() -> Message {
 }
 
 /// Up to the answer to EHLO, then these.
-fn in_session(messages: &[Message]) -> Vec<Message> {
+pub(crate) fn in_session(messages: &[Message]) -> Vec<Message> {
     [&up_to_end_of_data()[..4], messages].concat()
 }
 
@@ -87,7 +89,7 @@ fn shows_what_it_gets(monitor: &mut ChildEnd, mechanism: Mechanism) {
 }
 
 /// All that a delivery to one recipient takes, up to the claim that the end of data is sent.
-fn up_to_end_of_data() -> Vec<Message> {
+pub(crate) fn up_to_end_of_data() -> Vec<Message> {
     vec![
         begin(),
         connected(),
@@ -114,13 +116,14 @@ fn package() -> Vec<Message> {
     vec![begin(), connected(), claim(Claim::Package), claim(Claim::EndOfData)]
 }
 
-fn frames(messages: &[Message]) -> Vec<u8> {
+pub(crate) fn frames(messages: &[Message]) -> Vec<u8> {
     messages.iter().flat_map(|message| encode(message).unwrap()).collect()
 }
 
-fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
+fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     // The script is the host argument, which a route does not change.
     let script = std::env::args().nth(1).unwrap();
+    signatures::attack(script.trim_start_matches(PREFIX), plan, &mut monitor);
     // A flood may outlast the monitor's patience: that ends the script, too.
     let send = |bytes: &[u8]| {
         if message_pipe().write_all(bytes).is_err() {
@@ -232,8 +235,16 @@ fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             send_all(&[begin(), connected(), asks_for_policy(), asks_for_anchors(AnchorQuery::File)]);
         }
         "too-many-anchors" => {
-            let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 65];
+            let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 513];
             send_all(&[vec![begin(), connected(), asks_for_policy()], queries].concat());
+        }
+        "too-many-anchors-in-all" => {
+            send_all(&[begin()]);
+            for _ in 0..171 {
+                let queries = vec![asks_for_anchors(AnchorQuery::BySubject(1)); 3];
+                let connection = [vec![connected(), asks_for_policy()], queries, vec![claim(Claim::Lost)]];
+                send_all(&connection.concat());
+            }
         }
         "success-without-tls" => send_all(&with_end(&[replied(Step::EndOfData, "250 ok")])),
         "success-without-tls-after-the-policy" => {
@@ -307,9 +318,7 @@ fn attack(_plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         "flood-for-small-answers" => {
             send_all(&[begin()]);
             loop {
-                send_all(&[connected(), asks_for_policy()]);
-                send_all(&vec![asks_for_anchors(AnchorQuery::BySubject(1)); 64]);
-                send_all(&[claim(Claim::Lost)]);
+                send_all(&[connected(), asks_for_policy(), claim(Claim::Lost)]);
             }
         }
         // Ends.

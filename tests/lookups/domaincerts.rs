@@ -1,9 +1,9 @@
-//! `domaincerts`: which client certificate. None is presented yet.
+//! `domaincerts`: which client certificate. None of the files is there: the report names the one that was selected.
 
 use world::in_world;
 
 use crate::network::Network;
-use crate::outcome::{at, malformed, refused};
+use crate::outcome::{at, malformed, put_off};
 use crate::row::{check, check_row};
 
 #[test]
@@ -20,7 +20,9 @@ fn the_senders_domain_decides() {
             ("a@sender.org", "domaincerts:1", "/star.pem, key in /star.pem"),
             ("", "domaincerts:1", "/star.pem, key in /star.pem"),
         ] {
-            let row = ("example.test", sender, refused(line), &*format!("certificate {line}"));
+            let file = files.split(',').next().unwrap();
+            let outcome = put_off(&format!("Can't load X.509 certificate: {file}. (#4.4.1)"));
+            let row = ("example.test", sender, outcome, &*format!("certificate {line}"));
             let explanation = check_row(world, &mut network, &[("domaincerts", certificates)], &row);
             assert_eq!(explanation.value("certificate"), files);
         }
@@ -40,7 +42,8 @@ fn only_what_is_selected_matters() {
             ("example.test", "a@other.test", bad, "nothing"),
         ];
         check(world, &mut network, &[("domaincerts", certificates)], &rows);
-        let row = ("example.test", "", refused("domaincerts:1"), "certificate domaincerts:1");
+        let outcome = put_off("Can't load X.509 certificate: (not a path). (#4.4.1)");
+        let row = ("example.test", "", outcome, "certificate domaincerts:1");
         let explanation = check_row(world, &mut network, &[("domaincerts", "*:secret|/key\n")], &row);
         assert_eq!(explanation.value("certificate"), "(not a path), key in /key");
     });

@@ -37,11 +37,6 @@ pub(crate) fn at(server: &str) -> Outcome {
     Outcome::Arrives(Arrival { server, source: None, hello: ME, tls, unauthenticated: false })
 }
 
-/// This version does not do what the line `FILE:LINE` asks for.
-pub(crate) fn refused(line: &str) -> Outcome {
-    Outcome::Foreseen(format!("ZThis version cannot honour {}. (#4.3.0)\n", place(line)))
-}
-
 /// QMTP is spoken to a server here, all of which speak another protocol.
 pub(crate) fn by_qmtp(host: &str) -> Outcome {
     Outcome::Unproved(format!("Zrecipient {host} did not talk proper QMTP. (#4.3.0)\n"))

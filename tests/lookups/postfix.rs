@@ -4,7 +4,7 @@ use std::fs;
 
 use world::{Identity, Mailbox, Postfix, World, certificates, in_world};
 
-use crate::outcome::{Outcome, at, refused};
+use crate::outcome::{Outcome, at, put_off};
 use crate::row::{SENDER, Seen, Servers, check};
 
 /// Postfix on 192.0.2.10: 25 and 26 with STARTTLS, 465 with TLS from the first byte, each with a name of its own.
@@ -95,7 +95,7 @@ fn a_real_server_sees_what_is_explained() {
             ),
             (
                 ("domaincerts", "sender.test:/certificate\n"),
-                refused("domaincerts:1"),
+                put_off("Can't load X.509 certificate: /certificate. (#4.4.1)"),
                 "route smtproutes:1; certificate domaincerts:1",
             ),
             (

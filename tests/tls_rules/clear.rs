@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use world::certificates::{Authority, Identity, failing_acceptor};
 use world::in_world;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::smtp_sink::Options;
 
@@ -15,7 +15,7 @@ use crate::support::*;
 fn fails_once_and_goes(address: &str) -> JoinHandle<()> {
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = accept(&listener);
         drop(listener);
         let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
         for reply in ["220 mx1\r\n", "250-mx1\r\n250 STARTTLS\r\n", "220 go ahead\r\n"] {
@@ -56,6 +56,26 @@ fn a_certificate_that_does_not_verify_is_no_reason_to_go_on_in_clear() {
         }
         let connections = server.transcript().iter().filter(|line| line.starts_with("-- connection")).count();
         assert_eq!(connections, 3, "a second attempt");
+    });
+}
+
+#[test]
+fn whoever_has_to_prove_something_cannot_get_out_of_it_by_a_failed_handshake() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let file = ca_file(world, "ca.pem", &[&Authority::new("Ours").unwrap().identity().certificate]);
+        let server = Server::with_tls(failing_acceptor().unwrap());
+        let fingerprint = "AB".repeat(32);
+        for rule in [
+            format!("?:{file}"),
+            format!("?example.test:{file}"),
+            format!("?:\n%mx1.example.test:={fingerprint}"),
+            format!("?:\n?mx1.example.test:{file}"),
+            format!("?:\n!mx1.example.test:{file}"),
+        ] {
+            server.assert_put_off(&deliver_by(world, &rule), NO_HANDSHAKE);
+        }
+        server.assert_accepted(&deliver_by(world, "?:||3"), CLEAR);
     });
 }
 

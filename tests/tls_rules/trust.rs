@@ -11,6 +11,7 @@ use openssl::rsa::Rsa;
 use openssl::x509::X509;
 use world::certificates::{Authority, Content, Identity};
 use world::programs::command;
+use world::smtp_sink::{Options, SmtpSink};
 use world::{Needs, World, in_world};
 
 use crate::held::delivery;
@@ -335,5 +336,31 @@ fn an_authority_that_the_administrator_rejects_is_not_trusted() {
         let both = world.file("both.pem", both).display().to_string();
         server
             .assert_put_off(&deliver_by(world, &format!("example.test:{both}")), &unverified(UNKNOWN_ISSUER));
+    });
+}
+
+#[test]
+fn servers_that_name_more_issuers_than_the_monitor_is_asked_for_prove_nothing() {
+    in_world(|world| {
+        let authorities: Vec<Authority> =
+            (0..40).map(|number| Authority::new(&format!("Authority {number}")).unwrap()).collect();
+        let many: Vec<&Authority> = authorities.iter().collect();
+        let acceptor = issue(&authorities[0], &[EXCHANGER]).acceptor_below(&many).unwrap();
+        // Each takes 32 questions, which are 512 in all.
+        let addresses: Vec<String> = (10..30).map(|last| format!("192.0.2.{last}")).collect();
+        let listening: Vec<_> =
+            addresses.iter().map(|address| format!("{address}:25").parse().unwrap()).collect();
+        let options = Options { acceptor: Some(acceptor), ..Options::named(EXCHANGER) };
+        let sink = SmtpSink::start(&listening, options).unwrap();
+        let zone = addresses.iter().enumerate().map(|(number, address)| {
+            let name = format!("mx{number}.example.test");
+            format!("example.test MX {number} {name}\n{name} A {address}\n")
+        });
+        let _dns = dns(&zone.collect::<String>());
+        let outcome = deliver_by(world, &format!("+*:{}", ca_directory(world, "ca", &[])));
+        let text = unverified("self-signed certificate in certificate chain").replace("mx1.", "mx19.");
+        outcome.assert_reports(&[format!("Z{text}. (#4.4.1)\n")]);
+        let connections = sink.transcript().iter().filter(|line| line.starts_with("-- TLS starts")).count();
+        assert_eq!(connections, addresses.len());
     });
 }

@@ -58,6 +58,9 @@ pub(crate) fn attack(name: &str) -> Option<(i64, [u64; 6])> {
         "lseek" => (libc::SYS_lseek, [0; 6]),
         "fsync" => (libc::SYS_fsync, [0; 6]),
         "getdents64" => (libc::SYS_getdents64, [0; 6]),
+        // None of them, so that where they are permitted it succeeds.
+        "getrandom" => (libc::SYS_getrandom, [0; 6]),
+        "getrandom-insecure" => (libc::SYS_getrandom, [0, 0, libc::GRND_INSECURE.into(), 0, 0, 0]),
         "tgkill" => (libc::SYS_tgkill, [1, 1, 0, 0, 0, 0]),
         "socket-unix" => socket(libc::AF_UNIX, libc::SOCK_STREAM, 0),
         "socket-netlink" => socket(libc::AF_NETLINK, libc::SOCK_DGRAM, 0),

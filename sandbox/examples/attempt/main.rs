@@ -2,8 +2,8 @@
 //!
 //! `attempt child AS ACTION [PORT [ADDRESS]]` becomes a network child; its monitor is whoever started it.
 //! `attempt monitor AS ACTION` forks a network child and becomes its monitor; `attempt reader AS ACTION` becomes one that
-//! reads files, `attempt updater AS ACTION` one that updates a file.
-//! `attempt sweep child|monitor|reader|updater` makes every system call that is not in the table, in a process each, and prints
+//! reads files, `attempt updater AS ACTION` one that updates a file, `attempt signer AS ACTION` one that signs.
+//! `attempt sweep child|monitor|reader|updater|signer` makes every system call that is not in the table, in a process each, and prints
 //! those that were survived.
 //!
 //! AS is how the process is started: `asis`, or, for root only, one of those in `start.rs`.
@@ -21,7 +21,9 @@ use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, getpid, getppid};
-use sandbox::{ChildProfile, Identity, ReadsFiles, UpdatesFile, confine_child, confine_monitor, leave};
+use sandbox::{
+    ChildProfile, Identity, ReadsFiles, Signs, UpdatesFile, confine_child, confine_monitor, leave,
+};
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -42,12 +44,16 @@ fn main() {
     leave(status);
 }
 
+/// What a monitor may do beside what all may.
+type Needs = (ReadsFiles, UpdatesFile, Signs);
+
 /// What a monitor of this name may do.
-fn needs_of(who: &str) -> Option<(ReadsFiles, UpdatesFile)> {
+fn needs_of(who: &str) -> Option<Needs> {
     match who {
-        "monitor" => Some((ReadsFiles::No, UpdatesFile::No)),
-        "reader" => Some((ReadsFiles::Yes, UpdatesFile::No)),
-        "updater" => Some((ReadsFiles::No, UpdatesFile::Yes)),
+        "monitor" => Some((ReadsFiles::No, UpdatesFile::No, Signs::No)),
+        "reader" => Some((ReadsFiles::Yes, UpdatesFile::No, Signs::No)),
+        "updater" => Some((ReadsFiles::No, UpdatesFile::Yes, Signs::No)),
+        "signer" => Some((ReadsFiles::No, UpdatesFile::No, Signs::Yes)),
         _ => None,
     }
 }
@@ -86,7 +92,7 @@ fn child(how: &str, action: &str, rest: &[&str]) -> u8 {
 }
 
 /// A complete pair: the child is confined and waits; then the monitor is confined and acts.
-fn monitor(how: &str, action: &str, (reads, updates): (ReadsFiles, UpdatesFile)) -> u8 {
+fn monitor(how: &str, action: &str, (reads, updates, signs): Needs) -> u8 {
     if start::as_if(how).is_err() {
         return USAGE;
     }
@@ -121,7 +127,7 @@ fn monitor(how: &str, action: &str, (reads, updates): (ReadsFiles, UpdatesFile))
         }
         Ok(ForkResult::Parent { child }) => {
             drop((child_ready, until));
-            if let Err(error) = confine_monitor(child, reads, updates) {
+            if let Err(error) = confine_monitor(child, reads, updates, signs) {
                 return status_of_failure(&error);
             }
             let confined = nix::unistd::read(&ready, &mut [0]) == Ok(1);
@@ -138,7 +144,7 @@ fn monitor(how: &str, action: &str, (reads, updates): (ReadsFiles, UpdatesFile))
 
 /// Attempts every call of [`calls::forbidden`], in a process each: of a monitor, or of a child when there is none. Never as
 /// root: should the filter fail, a few hundred calls are really made.
-fn sweep(of_monitor: Option<(ReadsFiles, UpdatesFile)>) -> u8 {
+fn sweep(of_monitor: Option<Needs>) -> u8 {
     if nix::unistd::Uid::effective().is_root() && start::as_if("user").is_err() {
         return USAGE;
     }
@@ -146,7 +152,7 @@ fn sweep(of_monitor: Option<(ReadsFiles, UpdatesFile)>) -> u8 {
     let monitor = getpid();
     let mut survived = 0_u8;
     let forbidden = match of_monitor {
-        Some((reads, updates)) => calls::forbidden(sandbox::monitor_rules(reads, updates)),
+        Some((reads, updates, signs)) => calls::forbidden(sandbox::monitor_rules(reads, updates, signs)),
         None => calls::forbidden(sandbox::child_rules()),
     };
     for number in forbidden {
@@ -157,7 +163,7 @@ fn sweep(of_monitor: Option<(ReadsFiles, UpdatesFile)>) -> u8 {
                 // Some calls wait for ever if they are made. Only keeps a failure from hanging.
                 alarm::set(5);
                 let confined = match of_monitor {
-                    Some((reads, updates)) => confine_monitor(monitor, reads, updates),
+                    Some((reads, updates, signs)) => confine_monitor(monitor, reads, updates, signs),
                     None => confine_child(&ChildProfile {
                         identity,
                         connect_ports: Vec::new(),

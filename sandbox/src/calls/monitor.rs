@@ -44,6 +44,13 @@ pub(super) const UPDATES_FILE: &[Rule] = &[
     rule!(SYS_pwrite64, When::Always, "a record of the file that is updated, in its place"),
 ];
 
+/// What a monitor that [signs](crate::Signs) may do beside [`RULES`].
+pub(super) const SIGNS: &[Rule] = &[rule!(
+    SYS_getrandom,
+    When::Args(&[&[one_of!(2, 0)]]),
+    "OpenSSL's random numbers: salts, nonces, and blinding against who measures the time"
+)];
+
 pub(super) const RULES: &[Rule] = &[
     rule!(
         SYS_kill,

@@ -151,12 +151,12 @@ pub(super) use {flags, one_of, rule, value};
 #[cfg(test)]
 mod tests {
     use crate::calls::{child_rules, monitor_rules};
+    use crate::{ReadsFiles, Signs, UpdatesFile};
 
     #[test]
     fn conditions_read_like_the_manual() {
         let text = |name: &str| {
-            let mut rules =
-                child_rules().chain(monitor_rules(crate::ReadsFiles::Yes, crate::UpdatesFile::Yes));
+            let mut rules = child_rules().chain(monitor_rules(ReadsFiles::Yes, UpdatesFile::Yes, Signs::Yes));
             rules.find(|rule| rule.name == name).map(|rule| rule.when.to_string()).unwrap()
         };
         assert_eq!(text("read"), "any arguments");

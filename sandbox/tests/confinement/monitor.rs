@@ -85,6 +85,25 @@ fn a_monitor_that_updates_a_file_locks_it_and_writes_in_place() {
     }
 }
 
+#[test]
+fn a_monitor_that_signs_has_random_numbers() {
+    for how in starts() {
+        for action in ["nothing", "memory", "kill-child", "getrandom"] {
+            assert_eq!(attempt(&["signer", how, action]), Ended::Done, "{action} as {how}");
+        }
+        assert_eq!(attempt(&["monitor", how, "getrandom"]), Ended::Filtered, "as {how}");
+    }
+}
+
+#[test]
+fn a_monitor_that_signs_can_do_nothing_else() {
+    for how in starts() {
+        for action in FORBIDDEN.iter().chain(&["getrandom-insecure", "update-file", "read-file"]) {
+            assert_eq!(attempt(&["signer", how, action]), Ended::Filtered, "{action} as {how}");
+        }
+    }
+}
+
 /// Waiting for a lock that is never given up, other sizes and other files.
 const FORBIDDEN_TO_UPDATERS: &[&str] = &["flock-waiting", "ftruncate", "lseek", "fsync"];
 
@@ -118,7 +137,7 @@ fn a_monitor_that_reads_files_can_do_nothing_else() {
 
 #[test]
 fn every_call_outside_the_table_kills() {
-    for who in ["monitor", "reader", "updater"] {
+    for who in ["monitor", "reader", "updater", "signer"] {
         let sweep = command(&["sweep", who]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&sweep.stdout), "", "{who}");
         assert_eq!(Ended::from(sweep.status), Ended::Done, "{who}");

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use openssl::ssl::{SslContext, SslMethod};
 use qmail_remote::args::Invocation;
+use qmail_remote::monitor::control::domaincerts::shown;
 use qmail_remote::monitor::control::local_address::LocalAddress;
 use qmail_remote::monitor::control::routes::Origin;
 use qmail_remote::monitor::control::tlsdestinations::{Kind, TlsRule};
@@ -39,9 +39,12 @@ fn described(arguments: [OsString; 3]) -> Result<Findings, Refusal> {
         text += &row("says", by(helo.origin, format!("EHLO {}", helo.value)));
     }
     match planning::plan(invocation, None, &Environment::default()) {
-        Ok((plan, _)) => {
+        Ok((plan, mut secrets)) => {
             text += &of_plan(&plan);
-            Ok(Findings { text: text + &row("verdict", "would be tried"), well: true })
+            Ok(match secrets.open_key(&plan) {
+                Ok(_) => Findings { text: text + &row("verdict", "would be tried"), well: true },
+                Err(unusable) => Findings { text: text + &refused(&unusable.into()), well: false },
+            })
         }
         Err(refusal) => Ok(Findings { text: text + &refused(&refusal), well: false }),
     }
@@ -69,12 +72,7 @@ fn of_selection(selection: &Selection) -> String {
     match &selection.certificate {
         None => text += &row("certificate", "none"),
         Some(certificate) => {
-            // A password in the wrong field is not a path.
-            let path = |path: &Path| {
-                let text = path.display().to_string();
-                if path.is_absolute() && !text.contains([';', ' ']) { text } else { "(not a path)".into() }
-            };
-            let (file, key) = (path(&certificate.certificate), path(&certificate.key));
+            let (file, key) = (shown(&certificate.certificate), shown(&certificate.key));
             text += &row("certificate", by(Some(certificate.origin), format!("{file}, key in {key}")));
         }
     }
@@ -100,6 +98,7 @@ fn from_address(local: &LocalAddress) -> String {
 pub(crate) fn of_rule(rule: &TlsRule) -> String {
     let mut text = match rule.kind {
         Kind::Optional => "when offered",
+        Kind::OptionalOrClear if !rule.policy().may_go_on_in_clear() => "when offered",
         Kind::OptionalOrClear => "when offered, in clear when its handshake fails",
         Kind::OptionalAnonymous => "when offered, anonymous suites too",
         Kind::OptionalWithoutTlsa => "when offered, without TLSA",

@@ -5,9 +5,13 @@ use std::fs;
 
 use qmail_remote::monitor::control::HOME;
 use qmail_remote::monitor::refusal::ACCOUNT;
+use qmail_remote::sealed::Sealed;
 use sandbox::{Identity, landlock_abi};
 
 use crate::{Findings, row};
+
+/// As much as the lines and files of one delivery usually have, in octets.
+const PASSWORDS_AND_KEYS: usize = 64 * 1024;
 
 const USERS_MAY: &str = "ordinary users make their own; deliveries do not need them, the tests do";
 const USERS_MAY_NOT: &str = "for root alone; deliveries do not need them, the tests do";
@@ -46,6 +50,11 @@ pub(crate) fn describe() -> Findings {
     let mounted = fs::metadata("/proc/self/task").is_ok();
     text += &row("/proc", if mounted { "yes" } else { "no: every delivery will be put off" });
     well &= mounted;
+
+    let is_locked = Sealed::zeroed(PASSWORDS_AND_KEYS).is_ok_and(|sealed| sealed.is_locked());
+    let limit = "may be swapped out: the limit of locked memory (ulimit -l) has no room for them";
+    text +=
+        &row("secrets", if is_locked { "passwords and files of keys are not swapped out" } else { limit });
 
     text += &row(
         "runs as",

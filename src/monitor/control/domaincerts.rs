@@ -1,15 +1,16 @@
 //! `domaincerts`: the client certificate by the sender's domain, `domain:certificate|keyfile|password`.
 //!
-//! Which one is selected here; its use comes with client certificates.
+//! Which one is selected here; `client_key` reads the files.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use super::keys::{self, Keys};
 use super::routes::Origin;
 use super::{ControlDirectory, ControlError};
+use crate::report::printable;
 use crate::sealed::Sealed;
 
 /// The file's name.
@@ -61,6 +62,13 @@ pub fn parse(origin: Origin, value: &[u8]) -> Result<DomainCert, ControlError> {
     Ok(DomainCert { origin, certificate, key, password: password.map(Sealed::copy_of).transpose()? })
 }
 
+/// The name of such a file, for people to read. What does not look like one may be a password in the wrong field.
+pub fn shown(path: &Path) -> String {
+    let name = path.as_os_str().as_bytes();
+    let is_one = path.is_absolute() && !name.iter().any(|octet| b";:, \t".contains(octet));
+    if is_one { printable(name) } else { "(not a path)".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_directory::TestHome;
@@ -88,6 +96,16 @@ mod tests {
         assert_eq!(found(":/c\n", "x@a.test"), Ok(None), "the empty key means nothing here");
         let origin = Origin { file: FILE, line: 1 };
         assert_eq!(found("*:|/k\n", ""), Err(origin.bad("there is no certificate")));
+    }
+
+    #[test]
+    fn only_what_looks_like_the_name_of_a_file_is_shown() {
+        assert_eq!(shown(Path::new("/etc/ssl/a\u{e9}.pem")), "/etc/ssl/a??.pem");
+        for other in
+            ["", "secret", "/c.pem;/k.pem;secret", "/c.pem:/k.pem:secret", "/c.pem secret", "/c.pem,secret"]
+        {
+            assert_eq!(shown(Path::new(other)), "(not a path)");
+        }
     }
 
     #[test]

@@ -58,13 +58,6 @@ pub enum ControlError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A line that this delivery needs asks for what this version cannot do.
-    Unsupported {
-        /// The file's name.
-        file: &'static str,
-        /// As for [`ControlError::BadLine`].
-        line: u64,
-    },
 }
 
 impl From<std::io::Error> for ControlError {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::texts::connection_died;
-use super::{Broken, Transcript, tls_texts};
+use super::{Broken, Transcript, Words, tls_texts};
 use crate::ipc::Step;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::monitor::permits::Stage;
@@ -23,17 +23,14 @@ impl Transcript {
             }
             Step::Greeting if code == 220 => self.stage = Stage::Hello,
             Step::Greeting => {
-                self.walk_on(
-                    said(format!("Connected to {address} but greeting failed.")),
-                    is_permanent(reply),
-                )?;
+                self.walk_on(said(format!("Connected to {address} but greeting failed.")), words(reply))?;
             }
             Step::Ehlo | Step::Helo if code == 250 => self.stage = Stage::Session,
             Step::Ehlo if is_permanent(reply) => self.stage = Stage::HelloAgain,
             Step::Ehlo | Step::Helo => {
                 self.walk_on(
                     said(format!("Connected to {address} but my name was rejected.")),
-                    is_permanent(reply),
+                    words(reply),
                 )?;
             }
             Step::Auth(mechanism) => self.auth_answered(mechanism, reply)?,
@@ -112,7 +109,7 @@ impl Transcript {
         match self.stage {
             // Nothing of the message is underway: another exchanger may do better.
             Stage::Greeting | Stage::Hello | Stage::HelloAgain | Stage::Session => {
-                self.walk_on(connection_died(address, false), false)?;
+                self.walk_on(connection_died(address, false), Words::None)?;
             }
             Stage::AllSent | Stage::AllSentRecipients | Stage::Sent => {
                 self.over(MessageReport::Temporary(connection_died(address, true)));
@@ -146,6 +143,10 @@ impl Transcript {
             MessageReport::Temporary(text)
         });
     }
+}
+
+fn words(reply: &ReplyText) -> Words {
+    if is_permanent(reply) { Words::ForGood } else { Words::ForNow }
 }
 
 fn is_permanent(reply: &ReplyText) -> bool {

@@ -25,6 +25,7 @@ pub(super) fn plan(recipients: usize) -> Plan {
         exchanger_rules: false,
         authentication: None,
         skip: Vec::new(),
+        client_certificate: None,
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").unwrap(),
         sender: Path::reverse(b"").unwrap(),
@@ -234,14 +235,31 @@ fn a_walk_bounces_only_when_every_exchanger_refused_for_good() {
         walk(&[&unreachable, &unreachable]),
         "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)/|"
     );
-    assert_eq!(
-        walk(&[&greeting(1, "554 a"), &[connected(2), claim(Claim::Lost)]]),
-        "ZConnected to 192.0.2.2 but connection died. (#4.4.2)/|"
-    );
-    assert_eq!(
-        walk(&[&[connected(1), claim(Claim::NotSmtp)]]),
-        "ZConnected to 192.0.2.1 but greeting failed./|"
-    );
+}
+
+#[test]
+fn an_exchanger_that_said_why_is_told_rather_than_one_that_said_nothing() {
+    let greeting = |octet, text| vec![connected(octet), replied(Step::Greeting, text)];
+    let lost = |octet| vec![connected(octet), claim(Claim::Lost)];
+    let garbage = |octet| vec![connected(octet), claim(Claim::NotSmtp)];
+    let failed = || vec![claim(Claim::TlsaUnknown(HostName::parse(b"mx9.example.test").unwrap()))];
+    let walk = |steps: &[Vec<Message>]| {
+        reports(1, &[&[BEGIN][..], &steps.concat(), &[claim(Claim::Exhausted)]].concat())
+    };
+    let refused = "ZConnected to 192.0.2.1 but greeting failed./Remote host said: 554 a/|";
+    let died = "ZConnected to 192.0.2.2 but connection died. (#4.4.2)/|";
+    let tlsa = "ZTLSA lookup failed temporarily for: mx9.example.test. (#4.4.3)/|";
+    for (steps, told) in [
+        (vec![greeting(1, "554 a"), lost(2)], refused),
+        (vec![greeting(1, "554 a"), garbage(2), lost(3)], refused),
+        (vec![lost(2), greeting(1, "554 a")], refused),
+        (vec![failed(), lost(2)], tlsa),
+        (vec![greeting(1, "554 a"), failed()], tlsa),
+        (vec![garbage(1), lost(2)], died),
+        (vec![lost(2), garbage(1)], "ZConnected to 192.0.2.1 but greeting failed./|"),
+    ] {
+        assert_eq!(walk(&steps), told);
+    }
 }
 
 #[test]

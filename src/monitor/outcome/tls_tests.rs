@@ -292,14 +292,15 @@ fn trust_anchors_are_those_of_the_policy_in_force() {
 }
 
 #[test]
-fn trust_anchors_are_handed_out_a_limited_number_of_times_in_a_connection() {
+fn trust_anchors_are_handed_out_a_limited_number_of_times_in_a_delivery() {
     let plan = plan_with(policy(Need::Optional, CertificateNeed::Chain(own())));
     let most = usize::from(MOST_ANCHOR_QUERIES);
     let asked = |times| [session(), vec![ASKS_SUBJECT; times]].concat();
     assert!(answer(&plan, &asked(most - 1), &ASKS_SUBJECT).is_ok());
     assert_eq!(answer(&plan, &asked(most), &ASKS_SUBJECT), Err(Broken::Lied));
-    let next = [asked(most), vec![claim(Claim::Lost), connected(2)]].concat();
-    assert!(answer(&plan, &next, &ASKS_SUBJECT).is_ok());
+    let next = [claim(Claim::Lost), connected(2)];
+    assert!(answer(&plan, &[&asked(most - 1)[..], &next].concat(), &ASKS_SUBJECT).is_ok());
+    assert_eq!(answer(&plan, &[&asked(most)[..], &next].concat(), &ASKS_FILE), Err(Broken::Lied));
 }
 
 #[test]

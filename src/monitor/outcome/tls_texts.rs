@@ -2,16 +2,25 @@
 #![forbid(unsafe_code)]
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::ipc::TlsFailure;
 use crate::ipc::reason::Reason;
+use crate::monitor::client_key::Unusable;
+use crate::monitor::control::domaincerts::shown;
 use crate::monitor::trust_store;
 use crate::report::{Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors, Verified};
 
-/// The text for a failure with the server `remote` on the way to `host`, both printable. None: the policy in force does
-/// not ask for what is said to have failed.
-pub(super) fn failed(failure: &TlsFailure, host: &str, remote: &str, policy: &TlsPolicy) -> Option<Text> {
+/// The text for a failure with the server `remote` on the way to `host`, both printable. None: neither the policy in force
+/// nor the plan, with this client certificate, asks for what is said to have failed.
+pub(super) fn failed(
+    failure: &TlsFailure,
+    host: &str,
+    remote: &str,
+    policy: &TlsPolicy,
+    certificate: Option<&Path>,
+) -> Option<Text> {
     let text = match failure {
         TlsFailure::Context => format!("I wasn't able to create TLS context for: {host} at {remote}"),
         TlsFailure::Session => {
@@ -20,6 +29,9 @@ pub(super) fn failed(failure: &TlsFailure, host: &str, remote: &str, policy: &Tl
         TlsFailure::Ciphers => {
             let ciphers = printable(policy.ciphers.as_ref()?.as_bytes());
             format!("I wasn't able to process the TLS ciphers: {ciphers}")
+        }
+        TlsFailure::ClientCertificate => {
+            return certificate.map(|file| unusable(&Unusable::Certificate(file.to_owned())));
         }
         TlsFailure::TrustAnchors => return policy.certificate.anchors().map(no_trust_anchors),
         TlsFailure::NotOffered => {
@@ -61,6 +73,16 @@ pub(in crate::monitor) fn no_trust_anchors(anchors: &TrustAnchors) -> Text {
         None => "-".to_owned(),
     });
     Text::new(format!("I wasn't able to setup CAFILE: {file} or CADIR: {directory} for TLS. (#4.4.1)"))
+}
+
+/// The text for a client certificate that cannot be used. Where the manual page has the key's password, this has a file.
+pub(in crate::monitor) fn unusable(what: &Unusable) -> Text {
+    let (problem, file) = match what {
+        Unusable::Certificate(file) => ("Can't load X.509 certificate", file),
+        Unusable::Key(file) => ("Can't load X.509 private key", file),
+        Unusable::Mismatch(file) => ("Keyfile does not match X.509 certificate", file),
+    };
+    Text::new(format!("{problem}: {}. (#4.4.1)", shown(file)))
 }
 
 fn because(text: String, reason: &Reason) -> String {

@@ -17,7 +17,8 @@ use crate::ipc::server_reply::ReplyClass;
 use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::{Channel, Deadline, Socket};
 use crate::network::probe;
-use crate::network::tls::{Peer, client};
+use crate::network::tls::Peer;
+use crate::network::tls::client::{self, NoSession};
 use crate::plan::{Plan, TlsStart};
 use crate::tls_policy::{Need, Proof};
 
@@ -166,19 +167,18 @@ impl<'a> Dialogue<'a> {
         let stream = stream.until(Deadline::after(plan.timeouts.remote));
         let result = match replies.is_empty() {
             true => client::handshake(stream, &peer, monitor),
-            false => Err(TlsFailure::Handshake(Reason::new("the server spoke before it"))),
+            // Put there by somebody else: an attack, and no failure of TLS.
+            false => Err(TlsFailure::Handshake(Reason::new("the server spoke before it")).into()),
         };
         match result {
             Ok((stream, proof)) => {
                 monitor.claim(Claim::TlsEstablished(proof));
                 Ok(Dialogue::new(plan, peer, monitor, Channel::Tls(stream), Some(proof), examination))
             }
-            Err(failure) => {
-                // What was put there by somebody else is an attack, and no reason to go on without TLS.
-                let is_protocol = replies.is_empty() && matches!(failure, TlsFailure::Handshake(_));
+            Err(NoSession { failure, is_protocol_error }) => {
                 monitor.claim(Claim::TlsFailed(failure));
                 let in_clear =
-                    is_protocol && plan.tls_start == TlsStart::StartTls && peer.may_go_on_in_clear();
+                    is_protocol_error && plan.tls_start == TlsStart::StartTls && peer.may_go_on_in_clear();
                 Err(if in_clear { Next::AgainInClear } else { Next::Exchanger })
             }
         }

@@ -19,6 +19,8 @@ use crate::tls_policy::TrustAnchors;
 
 /// No more issuers of one chain are looked for.
 const MOST_ISSUERS: usize = 32;
+/// One is asked for by its hash, and then with the file, once for a chain.
+const OF_ONE_ISSUER: u16 = 2;
 
 /// Verifies the chain that the server presented with `leaf`, as one of a TLS server.
 pub(super) fn verify(
@@ -87,7 +89,10 @@ impl Search<'_> {
             [leaf.to_owned()].into_iter().chain(presented.iter().cloned()).collect();
         while let Some(certificate) = waiting.pop_front() {
             let hash = certificate.issuer_name_hash();
-            if asked.contains(&hash) || asked.len() >= MOST_ISSUERS {
+            // What is not asked for is not trusted.
+            let is_one_too_many =
+                asked.len() >= MOST_ISSUERS || !self.monitor.has_left_of_anchor_queries(OF_ONE_ISSUER);
+            if asked.contains(&hash) || is_one_too_many {
                 continue;
             }
             asked.push(hash);

@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 use openssl::ssl::{
-    HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslOptions, SslStream,
-    SslVerifyMode,
+    ErrorCode, HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslMode, SslOptions,
+    SslStream, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509VerifyResult;
 
 use super::dane::Armed;
-use super::{Peer, dane, ffi, proof};
+use super::{Peer, dane, ffi, proof, provider};
 use crate::ipc::TlsFailure;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
@@ -26,23 +26,32 @@ const ANONYMOUS_TOO: &str = "ALL:!eNULL";
 /// OpenSSL's security level that lets anonymous suites pass.
 const LEVEL_OF_ANONYMOUS: u32 = 0;
 
+/// There is no session.
+#[derive(Debug)]
+pub(in crate::network) struct NoSession {
+    /// What is claimed of it.
+    pub(in crate::network) failure: TlsFailure,
+    /// Whether TLS itself has failed: the server sent an alert, or what is no TLS. Where it fell silent or the connection
+    /// was lost nobody has said anything about TLS.
+    pub(in crate::network) is_protocol_error: bool,
+}
+
+impl From<TlsFailure> for NoSession {
+    fn from(failure: TlsFailure) -> NoSession {
+        NoSession { failure, is_protocol_error: false }
+    }
+}
+
 /// Runs the handshake on `stream`, up to its deadline, and verifies what the peer needs to prove. Nothing has been read
 /// from it beyond the reply to STARTTLS.
 pub(in crate::network) fn handshake(
     stream: Socket,
     peer: &Peer<'_>,
     monitor: &mut ChildEnd,
-) -> Result<(SslStream<Socket>, Proof), TlsFailure> {
+) -> Result<(SslStream<Socket>, Proof), NoSession> {
     let (session, armed) = session(peer)?;
-    let mut step = session.connect(stream);
-    let stream = loop {
-        match step {
-            Ok(stream) => break stream,
-            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
-            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Session),
-            Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
-        }
-    };
+    let mut signer = |scheme, octets: &[u8]| monitor.ask_to_sign(scheme, octets);
+    let stream = provider::with_signer(&mut signer, || complete(session.connect(stream)))?;
     if peer.is_probed {
         probe::session(stream.ssl(), dane::matched(stream.ssl(), armed), monitor);
     }
@@ -76,6 +85,11 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
     context.set_options(SslOptions::NO_RENEGOTIATION);
     context
         .set_mode(SslMode::AUTO_RETRY | SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
+    // What the system's configuration says; where it is silent a low security level would bring in what RFC 8996 forbids.
+    if context.min_proto_version().is_none() {
+        let oldest = Some(SslVersion::TLS1_2);
+        context.set_min_proto_version(oldest).map_err(|_| TlsFailure::Context)?;
+    }
     let matches_records = matches!(peer.dane, Dane::Match { .. });
     if matches_records && !ffi::enable_dane_in_context(&mut context) {
         return Err(TlsFailure::Context);
@@ -90,12 +104,26 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
         // Whatever is asked for: `aNULL` of the manual page's example brings suites that do not encrypt.
         context.set_cipher_list(&format!("{ciphers}:!eNULL")).map_err(|_| TlsFailure::Ciphers)?;
     }
+    if let Some(certificate) = peer.client_certificate {
+        provider::present(&mut context, &certificate.chain).map_err(|_| TlsFailure::ClientCertificate)?;
+    }
     Ok(context.build())
 }
 
 type Handshake = Result<SslStream<Socket>, HandshakeError<Socket>>;
 
-fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFailure> {
+fn complete(mut step: Handshake) -> Result<SslStream<Socket>, NoSession> {
+    loop {
+        match step {
+            Ok(stream) => return Ok(stream),
+            Err(HandshakeError::WouldBlock(unfinished)) => step = resume(unfinished)?,
+            Err(HandshakeError::SetupFailure(_)) => return Err(TlsFailure::Session.into()),
+            Err(HandshakeError::Failure(unfinished)) => return Err(failure(&unfinished)),
+        }
+    }
+}
+
+fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, NoSession> {
     let want = want_of(unfinished.error()).ok_or_else(|| failure(&unfinished))?;
     let waited = unfinished.get_ref().wait(&[want]);
     waited.map_err(|_| TlsFailure::Handshake(Reason::new("timed out")))?;
@@ -103,16 +131,17 @@ fn resume(unfinished: MidHandshakeSslStream<Socket>) -> Result<Handshake, TlsFai
 }
 
 /// Why a handshake failed: a verification in the midst of it is one against TLSA records.
-fn failure(unfinished: &MidHandshakeSslStream<Socket>) -> TlsFailure {
+fn failure(unfinished: &MidHandshakeSslStream<Socket>) -> NoSession {
     let verified = unfinished.ssl().verify_result();
     if verified != X509VerifyResult::OK && unfinished.ssl().verify_mode() == SslVerifyMode::PEER {
-        return TlsFailure::TlsaMismatch(Reason::new(verified.error_string()));
+        return TlsFailure::TlsaMismatch(Reason::new(verified.error_string())).into();
     }
     let error = unfinished.error();
     let said = error.ssl_error().and_then(|stack| stack.errors().first()).and_then(|error| error.reason());
-    TlsFailure::Handshake(match (said, error.io_error()) {
+    let reason = match (said, error.io_error()) {
         (Some(said), _) => Reason::new(said),
         (None, Some(error)) => Reason::new(&error.kind().to_string()),
         (None, None) => Reason::new("the server closed the connection"),
-    })
+    };
+    NoSession { failure: TlsFailure::Handshake(reason), is_protocol_error: error.code() == ErrorCode::SSL }
 }

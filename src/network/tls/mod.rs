@@ -6,10 +6,12 @@ pub(super) mod client;
 mod dane;
 mod ffi;
 mod proof;
+mod provider;
 
 use super::dane::{Dane, NameStatus};
 use crate::host::HostName;
 use crate::ipc::Server;
+use crate::plan::ClientCertificate;
 use crate::tls_policy::{Need, Proof, TlsPolicy};
 
 /// A server, and what TLS with it needs.
@@ -25,6 +27,8 @@ pub(super) struct Peer<'a> {
     pub(super) policy: &'a TlsPolicy,
     /// What its TLSA records demand.
     pub(super) dane: &'a Dane,
+    /// What to present when it asks for a certificate.
+    pub(super) client_certificate: Option<&'a ClientCertificate>,
     /// Whether it is only looked at.
     pub(super) is_probed: bool,
 }
@@ -42,7 +46,7 @@ impl Peer<'_> {
 
     /// Whether a handshake that fails may be followed by a connection in clear.
     pub(super) fn may_go_on_in_clear(&self) -> bool {
-        self.policy.need == Need::OrClear && !self.records_demand_tls()
+        self.policy.may_go_on_in_clear() && !self.records_demand_tls()
     }
 
     fn records_demand_tls(&self) -> bool {

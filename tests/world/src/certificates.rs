@@ -14,7 +14,7 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
+use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
@@ -31,6 +31,7 @@ pub struct Identity {
 }
 
 /// The files that [`Identity::write`] made.
+#[derive(Clone, Debug)]
 pub struct Files {
     /// The certificate, PEM.
     pub certificate: PathBuf,
@@ -56,7 +57,7 @@ impl Identity {
         let subject = content.subject()?;
         let mut builder = prepare(&subject, &subject, &key, content)?;
         add_extensions(&mut builder, None, content)?;
-        builder.sign(&key, MessageDigest::sha256())?;
+        sign(&mut builder, &key)?;
         Ok(Self { certificate: builder.build(), key })
     }
 
@@ -95,6 +96,18 @@ impl Identity {
     /// OpenSSL fails.
     pub fn acceptor(&self) -> Result<SslAcceptor, ErrorStack> {
         self.acceptor_below(&[])
+    }
+
+    /// The same, and clients need a certificate too, whichever.
+    ///
+    /// # Errors
+    /// OpenSSL fails.
+    pub fn acceptor_that_demands_one(&self) -> Result<SslAcceptor, ErrorStack> {
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        builder.set_certificate(&self.certificate)?;
+        builder.set_private_key(&self.key)?;
+        builder.set_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, |_, _| true);
+        Ok(builder.build())
     }
 
     /// The same, and the certificates of these authorities are presented after the server's own.

@@ -160,7 +160,7 @@ impl Zone {
     }
 
     /// The reply to a query as it came, encoded; `None` for silence.
-    fn reply(&self, query: &[u8], limit: Limit) -> Option<Vec<u8>> {
+    pub(crate) fn reply(&self, query: &[u8], limit: Limit) -> Option<Vec<u8>> {
         let query = Message::from_vec(query).ok()?;
         if query.metadata.message_type != MessageType::Query {
             return None;
@@ -209,7 +209,7 @@ fn start_of_authority(name: &Name) -> Record {
 
 /// What carries a reply, and so bounds it.
 #[derive(Clone, Copy)]
-enum Limit {
+pub(crate) enum Limit {
     Datagram,
     Stream,
 }

@@ -4,12 +4,10 @@
 //! `reject@` any of its domains is refused with `550 5.1.1`, `defer@` with `451 4.7.1`; other domains
 //! are refused as relaying.
 
-use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -17,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::{Group, User};
 
 use crate::daemon::Daemon;
-use crate::patience;
+use crate::mailbox::{Mailbox, make_box, make_owned};
 use crate::programs::{command, run};
 use crate::world::{COURIER, Needs, World, make_directory};
 
@@ -183,15 +181,6 @@ impl Postfix {
     }
 }
 
-/// A running Postfix with its mailbox; ends when dropped.
-#[derive(Debug)]
-pub struct Mailbox {
-    /// Postfix's master process.
-    pub daemon: Daemon,
-    home: PathBuf,
-    returned: RefCell<Vec<PathBuf>>,
-}
-
 impl World {
     /// Starts a Postfix, and returns once it listens.
     #[must_use]
@@ -216,65 +205,7 @@ impl World {
             Daemon::start(&format!("postfix on {}", postfix.address), &master, &home.join("log/master"))
                 .with_log(&home.join("log/maillog"))
                 .once_it_listens_on(*last);
-        Mailbox { daemon, home, returned: RefCell::default() }
-    }
-}
-
-impl Mailbox {
-    /// The next message to come in that this has not returned yet.
-    #[must_use]
-    pub fn wait_for_message(&self) -> PathBuf {
-        let mut returned = self.returned.borrow_mut();
-        let message = patience::until(|| self.messages().into_iter().find(|path| !returned.contains(path)));
-        let message = message.expect("a message in the mailbox");
-        returned.push(message.clone());
-        message
-    }
-
-    /// All messages in the mailbox now. One that was accepted a moment ago may still be on its way.
-    #[must_use]
-    pub fn messages(&self) -> Vec<PathBuf> {
-        let files = fs::read_dir(self.home.join("mail/box/new")).expect("mailbox");
-        files.map(|file| file.expect("message").path()).collect()
-    }
-
-    /// A message as it was sent, but with LF for CRLF: without the header fields that Postfix put
-    /// before it.
-    #[must_use]
-    pub fn message_body(&self, message: &Path) -> Vec<u8> {
-        let mut content = fs::read(message).expect("message");
-        let trace = length_of_trace(&content);
-        content.drain(..trace);
-        content
-    }
-
-    /// All that Postfix logged so far.
-    #[must_use]
-    pub fn log(&self) -> String {
-        let log = fs::read(self.home.join("log/maillog")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
-    }
-}
-
-/// The length of the fields that Postfix prepends: at most one of each, in this order.
-fn length_of_trace(message: &[u8]) -> usize {
-    let mut rest = message;
-    for name in [b"Return-Path:".as_slice(), b"X-Original-To:", b"Delivered-To:", b"Received:"] {
-        if rest.starts_with(name) {
-            rest = after_field(rest);
-        }
-    }
-    message.len() - rest.len()
-}
-
-/// What follows the first header field and its continuation lines.
-fn after_field(mut message: &[u8]) -> &[u8] {
-    loop {
-        let end = message.iter().position(|byte| *byte == b'\n').map_or(message.len(), |end| end + 1);
-        message = message.get(end..).unwrap_or_default();
-        if !matches!(message.first(), Some(b' ' | b'\t')) {
-            return message;
-        }
+        Mailbox::new(daemon, &home, "maillog")
     }
 }
 
@@ -295,7 +226,7 @@ fn daemon_directory() -> PathBuf {
 fn make_home(home: &Path) {
     let owner = User::from_name("postfix").expect("user table").expect("user `postfix`").uid.as_raw();
     let postdrop = Group::from_name("postdrop").expect("group table").expect("group `postdrop`").gid.as_raw();
-    for directory in ["etc", "queue", "queue/pid", "log", "mail"] {
+    for directory in ["etc", "queue", "queue/pid", "log"] {
         make_directory(home.join(directory), 0o755);
     }
     for queue in [
@@ -307,26 +238,5 @@ fn make_home(home: &Path) {
     make_owned(&home.join("queue/public"), 0o710, owner, Some(postdrop));
     make_owned(&home.join("queue/maildrop"), 0o730, owner, Some(postdrop));
     make_owned(&home.join("data"), 0o700, owner, None);
-    for directory in ["", "cur", "new", "tmp"] {
-        make_owned(&home.join("mail/box").join(directory), 0o755, COURIER, Some(COURIER));
-    }
-}
-
-fn make_owned(directory: &Path, mode: u32, owner: u32, group: Option<u32>) {
-    make_directory(directory, mode);
-    chown(directory, Some(owner), group).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_postfix_prepended_is_taken_off() {
-        let ours = "Received: from elsewhere\n\tby here\nSubject: x\n\nReceived: body\n";
-        let trace =
-            "Return-Path: <a@b>\nX-Original-To: c@d\nDelivered-To: c@d\nReceived: from e\n\tby f;\n date\n";
-        assert_eq!(length_of_trace(format!("{trace}{ours}").as_bytes()), trace.len());
-        assert_eq!(length_of_trace(b"Subject: x\n\nbody\n"), 0);
-    }
+    make_box(home, COURIER);
 }

@@ -8,6 +8,14 @@ use std::process::{Command, Stdio};
 /// Searched after `PATH`: an ordinary user's `PATH` often lacks the directories of the daemons.
 const DAEMON_DIRECTORIES: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/postfix/sbin";
 
+/// Where `packaging/dependencies.sh` unpacks what cannot be installed beside Postfix, by package.
+const UNPACKED: &str = "/opt/qmail-remote-tests";
+
+/// The path of a file that was unpacked, such as `opensmtpd/usr/sbin/smtpd`.
+pub(crate) fn unpacked(file: &str) -> PathBuf {
+    Path::new(UNPACKED).join(file)
+}
+
 /// Where the program `name` is, if this machine has it.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {

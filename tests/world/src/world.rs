@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
-use crate::{namespace, programs};
+use crate::{exim, namespace, opensmtpd, programs};
 
 /// The user of `qmail-rspawn`'s children.
 pub const QMAILR_UID: u32 = 7996;
@@ -18,12 +18,18 @@ pub const QMAILR_UID: u32 = 7996;
 pub const QMAIL_GID: u32 = 7990;
 /// An ordinary user, and the group of the same name.
 pub const COURIER: u32 = 7001;
+/// The user and group that Exim runs as: their name is part of the program.
+pub(crate) const EXIM: u32 = 7002;
 /// The group of the set-group-id installation.
 pub const KEYS_GID: u32 = 7997;
 
 const PASSWD: &str = "qmailr:x:7996:7990::/var/qmail:/usr/sbin/nologin\n\
-                      courier:x:7001:7001::/var/tmp:/usr/sbin/nologin\n";
-const GROUP: &str = "qmail:x:7990:\ncourier:x:7001:\nkeys:x:7997:\n";
+                      courier:x:7001:7001::/var/world:/usr/sbin/nologin\n\
+                      Debian-exim:x:7002:7002::/var/tmp:/usr/sbin/nologin\n\
+                      opensmtpd:x:7003:7003::/var/tmp:/usr/sbin/nologin\n\
+                      opensmtpq:x:7004:7004::/var/tmp:/usr/sbin/nologin\n";
+const GROUP: &str = "qmail:x:7990:\ncourier:x:7001:\nDebian-exim:x:7002:\nopensmtpd:x:7003:\nopensmtpq:x:7004:\n\
+                     keys:x:7997:\n";
 const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions trust-ad\n";
 
 const CONTROL: &str = "/var/qmail/control";
@@ -38,6 +44,10 @@ pub enum Needs {
     Ipv6,
     /// Postfix, with the user ids it runs under.
     Postfix,
+    /// Exim, with the user ids it runs under.
+    Exim,
+    /// OpenSMTPD, with the user ids it runs under.
+    OpenSmtpd,
     /// nsd, unbound, and the signing tools of ldns.
     NameServers,
     /// A program by its name.
@@ -135,11 +145,17 @@ impl World {
         let missing = |names: &[&str]| {
             names.iter().find(|name| lacks_program(name)).map(|name| format!("no program `{name}`"))
         };
+        let not_unpacked = |program: &str| {
+            let path = programs::unpacked(program);
+            (!path.is_file()).then(|| format!("no program `{}`", path.display()))
+        };
         match needs {
             Needs::ManyUids => (namespace::mapped_uids() < 65536)
                 .then(|| "one user id only: no usable entry in /etc/subuid and /etc/subgid".to_owned()),
             Needs::Ipv6 => (!self.has_ipv6).then(|| "no IPv6".to_owned()),
             Needs::Postfix => self.lacks(Needs::ManyUids).or_else(|| missing(&["postconf", "postfix"])),
+            Needs::Exim => self.lacks(Needs::ManyUids).or_else(|| not_unpacked(exim::PROGRAM)),
+            Needs::OpenSmtpd => self.lacks(Needs::ManyUids).or_else(|| not_unpacked(opensmtpd::PROGRAM)),
             Needs::NameServers => missing(&["nsd", "unbound", "ldns-keygen", "ldns-signzone"]),
             Needs::Program(name) => missing(&[name]),
         }

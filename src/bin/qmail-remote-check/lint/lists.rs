@@ -39,9 +39,7 @@ impl Remarks {
         let problem = match error {
             ControlError::BadLine { problem, .. } => problem,
             ControlError::BadAddress => "the local address is not an address",
-            ControlError::Home | ControlError::Unreadable | ControlError::Unsupported { .. } => {
-                "cannot be used"
-            }
+            ControlError::Home | ControlError::Unreadable => "cannot be used",
         };
         self.error(format!("{problem}: {instead}"));
     }

@@ -7,6 +7,7 @@
 
 mod case;
 mod check;
+mod chunked;
 mod connection;
 mod escapes;
 mod outline;

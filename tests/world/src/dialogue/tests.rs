@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{Dialogue, Mismatch};
+use super::{Dialogue, Mismatch, Step};
 
 /// A dialogue of this server alone, on a port of 127.0.0.1.
 fn dialogue(port: u16, steps: &[&str]) -> Dialogue {
@@ -146,4 +146,74 @@ fn a_silent_address_answers_no_connection() {
         let attempt = TcpStream::connect_timeout(&dialogue.silent[0], std::time::Duration::from_millis(300));
         assert_eq!(attempt.unwrap_err().kind(), ErrorKind::TimedOut);
     });
+}
+
+/// The steps of the only connection of a dialogue with this server.
+fn steps_of(lines: &[&str], form: impl Fn(&Dialogue) -> Option<Dialogue>) -> Option<Vec<Step>> {
+    let mut text =
+        "host a\nsender b\nrecipient c\nrecipient d\nmessage\n    x\\n\nserver 127.0.0.1:25\n".to_owned();
+    text.extend(lines.iter().map(|line| format!("    {line}\n")));
+    text.push_str("    quit\nexpect\nbelief K\n");
+    let dialogue = form(&Dialogue::parse(&text).unwrap())?;
+    Some(dialogue.servers[0].connections[0].steps.iter().map(|step| step.what.clone()).collect())
+}
+
+#[test]
+fn other_forms_have_the_same_lines_in_fewer_flights() {
+    let as_it_is = |dialogue: &Dialogue| Some(dialogue.clone());
+    let lock_step = [
+        "s: 220 hi",
+        "c: EHLO me",
+        "s: 250 hi",
+        "c: MAIL FROM:<b>",
+        "s: 250 a",
+        "c: RCPT TO:<c>",
+        "s: 550 b",
+        "c: RCPT TO:<d>",
+        "s: 250 c",
+        "c: DATA",
+        "s: 354 go",
+        "body converted",
+        "s: 250 queued",
+    ];
+    let pipelined = [
+        "s: 220 hi",
+        "c: EHLO me",
+        "s+ 250-hi\\r\\n250 PIPELINING\\r\\n",
+        "c: MAIL FROM:<b>",
+        "c: RCPT TO:<c>",
+        "c: RCPT TO:<d>",
+        "c: DATA",
+        "s: 250 a",
+        "s: 550 b",
+        "s: 250 c",
+        "s: 354 go",
+        "body converted",
+        "s: 250 queued",
+    ];
+    let chunked = [
+        "s: 220 hi",
+        "c: EHLO me",
+        "s+ 250-hi\\r\\n250-PIPELINING\\r\\n250 CHUNKING\\r\\n",
+        "c: MAIL FROM:<b>",
+        "c: RCPT TO:<c>",
+        "c: RCPT TO:<d>",
+        "chunk converted",
+        "s: 250 a",
+        "s: 550 b",
+        "s: 250 c",
+        "s: 250 queued",
+    ];
+    assert_eq!(steps_of(&lock_step, Dialogue::pipelined), steps_of(&pipelined, as_it_is));
+    assert_eq!(steps_of(&lock_step, Dialogue::chunked), steps_of(&chunked, as_it_is));
+    // Nothing is changed where a server has a form of its own, or never gets that far.
+    for form in [Dialogue::pipelined, Dialogue::chunked] {
+        assert_eq!(steps_of(&pipelined, form), None);
+        assert_eq!(steps_of(&chunked, form), None);
+        assert_eq!(
+            steps_of(&["s: 220 hi", "c: HELO me", "s: 250 hi", "c: MAIL FROM:<b>", "s: 550 no"], form),
+            None
+        );
+    }
+    assert_eq!(steps_of(&lock_step[..9], Dialogue::chunked), None);
 }
