@@ -27,7 +27,7 @@ remarks=$(lintian --allow-root "$package")
 say "the RPM package, of the same programs"
 rm -rf "$work/rpm"
 rpmbuild -bb --nodeps --define "_topdir $work/rpm" --define "_sourcedir $target/dist" --define "built $target/release" \
-    packaging/rpm/qmail-remote.spec >"$work/rpm.log" 2>&1 || { tail "$work/rpm.log" >&2; exit 1; }
+    "$target/dist/qmail-remote.spec" >"$work/rpm.log" 2>&1 || { tail "$work/rpm.log" >&2; exit 1; }
 rpm_package=$(echo "$work"/rpm/RPMS/*/*.rpm)
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -60,16 +60,16 @@ cp "$package" "$root/root/package.deb"
 
 # Debian's system has no rpm: this machine's puts the package there and takes it away.
 say "rpm: put in and taken out"
-into() { rpm --root "$root" --nodeps "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; exit 1; }; }
+into() { rpm --root "$root" "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; exit 1; }; }
 files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './root/*' | sort); }
 mkdir -p "$root/var/qmail/bin" "$root/var/lib/rpm"
 echo another >"$root/var/qmail/bin/qmail-remote"
-into --initdb
+
 files >"$work/before"
-into -i "$rpm_package"
+into -i --nodeps "$rpm_package"
 test "$(readlink "$root/var/qmail/bin/qmail-remote")" = /usr/lib/qmail-remote/qmail-remote
 test "$(cat "$root/var/qmail/bin/qmail-remote.orig")" = another
-into -U --force "$rpm_package"
+into -U --force --nodeps "$rpm_package"
 test "$(cat "$root/var/qmail/bin/qmail-remote.orig")" = another
 into -e qmail-remote
 test "$(cat "$root/var/qmail/bin/qmail-remote")" = another
