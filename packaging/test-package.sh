@@ -10,7 +10,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/package
 base=$work/clean-debian.tar
 
-say() { printf '\n-- %s\n' "$*"; }
+began=$(date +%s)
+say() { printf '\n-- %s (after %s s)\n' "$*" "$(($(date +%s) - began))"; }
 
 say "release archives, twice the same"
 packaging/dist.sh "$target/dist"
@@ -34,8 +35,8 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "not root: the package is not installed anywhere" >&2
     exit 0
 fi
-# As the tests are built: with the features of the whole workspace.
-cargo build --locked --workspace --bin demo
+# As the tests are built, with the features of the whole workspace and its tests.
+cargo build --locked --workspace --tests --bin demo
 
 if [ ! -e "$base" ]; then
     say "a clean Debian"

@@ -19,16 +19,6 @@ const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
 /// Strings in the sources of report texts that are none.
 const NO_REPORTS: &[&str] = &["qmailr", "sender", "recipient", "{}/control/{}, line {}", "{}/control/{}.cdb"];
 
-/// As long as the program says this, client certificates are not there, and the page is ahead of it by `NOT_YET`.
-const UNSUPPORTED: &str = "This version cannot honour {}. (#4.3.0)";
-
-/// Texts of the page that the program cannot print yet, by how they begin.
-const NOT_YET: &[&str] = &[
-    "ZCan't load X.509 certificate: ",
-    "ZCan't load X.509 private key: ",
-    "ZKeyfile does not match X.509 certificate: ",
-];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -138,7 +128,7 @@ fn is_made_of(text: &str, pieces: &BTreeSet<&str>) -> bool {
 fn every_report_text_is_in_the_page() {
     // Of a text of two lines the page has the second in running text.
     let page = documented().join("\n") + &plain(section(&page(), "REPORT TEXTS")).replace('\n', " ");
-    let known = |text: &String| NO_REPORTS.contains(&text.as_str()) || text == UNSUPPORTED;
+    let known = |text: &String| NO_REPORTS.contains(&text.as_str());
     let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let texts =
         printable_texts().into_iter().filter(|text| text.contains(char::is_alphabetic) && !known(text));
@@ -159,11 +149,9 @@ fn the_page_has_no_report_text_that_cannot_be_printed() {
         let made = |text: &str| text.split("{}").all(|piece| is_made_of(piece, &pieces));
         made(item) || made(&item[1..])
     };
-    let not_yet =
-        |item: &str| texts.contains(UNSUPPORTED) && NOT_YET.iter().any(|start| item.starts_with(start));
     for item in documented() {
         assert!("KZDsh".contains(&item[..1]), "{item}");
-        assert!(is_printed(&item) || not_yet(&item), "nothing prints what the page says: {item}");
+        assert!(is_printed(&item), "nothing prints what the page says: {item}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What `make install` puts where, that it can be taken back, and that versions and policies hold together.
+//! What `make install` puts where, that it can be taken back, and where the version stands.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,8 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use world::programs::{self, run};
-use world::{Needs, in_world};
+use world::programs::run;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -148,22 +147,4 @@ fn the_version_is_that_of_the_changelog_and_stands_nowhere_else() {
     };
     let names: Vec<_> = files(&packaging).into_keys().filter(with_version).collect();
     assert_eq!(names, [""; 0].map(PathBuf::from));
-}
-
-/// Where a kernel has neither, compilers still know the languages.
-#[test]
-fn the_security_policies_are_well_formed() {
-    in_world(|world| {
-        world.require(Needs::Program("apparmor_parser"));
-        world.require(Needs::Program("checkmodule"));
-        let parse = ["-Q", "-K", "-T", "packaging/apparmor/qmail-remote"];
-        run(programs::command("apparmor_parser").args(parse).current_dir(root()));
-        let module = world.scratch().join("qmail_remote.mod");
-        let source = "packaging/selinux/qmail_remote.te";
-        run(programs::command("checkmodule")
-            .args(["-M", "-m", "-o"])
-            .arg(module)
-            .arg(source)
-            .current_dir(root()));
-    });
 }
