@@ -225,18 +225,15 @@ fn the_twenty_rules_are_what_the_check_tool_says_of_them() {
 }
 
 #[test]
-fn the_examples_of_control_files_are_as_they_should_be() {
+fn every_control_file_has_an_example_that_is_as_it_should_be() {
     let page = page();
     in_world(|world| {
-        let mut examples = 0;
         for item in section(&page, "CONTROL FILES").split("\n.It Pa ").skip(1) {
             let (file, text) = item.split_once('\n').unwrap();
-            let Some((_, example)) = text.split_once(".Bd -literal -offset indent\n") else { continue };
+            let example = text.split_once(".Bd -literal -offset indent\n");
+            let (_, example) = example.unwrap_or_else(|| panic!("no example of {file}"));
             world.control(file, plain(example.split_once(".Ed").unwrap().0));
-            examples += 1;
         }
-        assert!(examples >= 4, "{examples}");
-        world.control("me", "client.example.test\n");
         let output = Command::new(TOOL).arg("lint").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         // Not of the form: what is on this machine, who may read the file, and that the examples stand together.
@@ -244,7 +241,7 @@ fn the_examples_of_control_files_are_as_they_should_be() {
             "cannot be read: ",
             "no interface of this machine has",
             "every user can read it",
-            "smtproutes: warning: is never asked: the empty key in line 3 of authsenders",
+            "routes: warning: is never asked: the empty key in line 3 of authsenders",
         ];
         let is_known = |line: &&str| of_this_machine.iter().any(|what| line.contains(what));
         assert_eq!(text.lines().filter(|line| !is_known(line)).collect::<Vec<_>>(), [""; 0]);
