@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::arithmetic_side_effects,
     reason = "test support: a failed step must stop the test with its cause"
 )]
