@@ -7,7 +7,7 @@
     reason = "test support: a failed step must stop the test with its cause"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -246,6 +246,39 @@ fn every_control_file_has_an_example_that_is_as_it_should_be() {
         let is_known = |line: &&str| of_this_machine.iter().any(|what| line.contains(what));
         assert_eq!(text.lines().filter(|line| !is_known(line)).collect::<Vec<_>>(), [""; 0]);
     });
+}
+
+/// What the check tool prints with `arguments`.
+fn help(arguments: &[&str]) -> String {
+    String::from_utf8(Command::new(TOOL).args(arguments).arg("--help").output().unwrap().stdout).unwrap()
+}
+
+/// The verbs of the check tool with their options, by the tool itself.
+fn verbs() -> BTreeMap<String, BTreeSet<String>> {
+    let text = help(&[]);
+    let verbs = text.split("\nCommands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs = verbs.lines().map(|line| line.split_whitespace().next().unwrap());
+    let options = |verb: &str| {
+        let help = help(&[verb]);
+        let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        options.filter(|option| *option != "help").map(str::to_owned).collect()
+    };
+    verbs.filter(|verb| *verb != "help").map(|verb| (verb.to_owned(), options(verb))).collect()
+}
+
+#[test]
+fn the_page_of_the_check_tool_has_all_verbs_and_options_and_no_others() {
+    let page = fs::read_to_string(root().join("packaging/man/qmail-remote-check.8")).unwrap();
+    let synopsis = section(&page, "SYNOPSIS").split(".Cm ").skip(1).map(|item| {
+        let mut lines = item.lines();
+        let verb = lines.next().unwrap().to_owned();
+        let options = lines.filter_map(|line| line.strip_prefix(".Op Fl -")?.split_whitespace().next());
+        (verb, options.map(str::to_owned).collect())
+    });
+    let synopsis: BTreeMap<String, BTreeSet<String>> = synopsis.collect();
+    assert_eq!(synopsis, verbs());
+    let explained = section(&page, "DESCRIPTION").lines().filter_map(|line| line.strip_prefix(".It Cm "));
+    assert_eq!(explained.map(str::to_owned).collect::<BTreeSet<_>>(), synopsis.into_keys().collect());
 }
 
 #[test]
