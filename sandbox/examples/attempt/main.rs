@@ -6,7 +6,7 @@
 //! `attempt sweep child|monitor|reader|updater|signer` makes every system call that is not in the table, in a process each, and prints
 //! those that were survived.
 //!
-//! AS is how the process is started: `asis`, or, for root only, one of those in `start.rs`.
+//! AS is how the process is started: one of those in `start.rs`, most of them for root only.
 //!
 //! Exit status: 0, the action succeeded; 1 to 199, it failed with that errno; 200 and more, the confinement
 //! failed at step (status - 200). A forbidden system call ends the process by SIGSYS.

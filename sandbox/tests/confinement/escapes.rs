@@ -47,6 +47,14 @@ fn all_are_filtered(actions: &[&str]) {
 }
 
 #[test]
+fn the_end_cannot_be_caught() {
+    for who in WHO {
+        assert_eq!(attempt(&[who, "handler", "nothing"]), Ended::Done, "{who}");
+        assert_eq!(attempt(&[who, "handler", "openat2"]), Ended::Filtered, "{who}");
+    }
+}
+
+#[test]
 fn no_file_is_opened() {
     all_are_filtered(&[
         "openat",
