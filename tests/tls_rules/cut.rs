@@ -45,9 +45,10 @@ impl Write for Cut {
         if count == 0 {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        self.stream.write_all(&octets[..count])?;
+        let (sent, _) = octets.split_at(count);
+        self.stream.write_all(sent)?;
         self.left -= count;
-        self.said.lock().unwrap().octets.extend_from_slice(&octets[..count]);
+        self.said.lock().unwrap().octets.extend_from_slice(sent);
         Ok(count)
     }
 
@@ -63,8 +64,10 @@ fn serve(listener: &TcpListener, context: &SslContext, limit: usize) -> Said {
         stream.write_all(reply.as_bytes()).unwrap();
         // Read singly: what follows STARTTLS is not the dialogue's.
         if !reply.starts_with("220 go") {
-            let line = (&stream).bytes().map_while(Result::ok).find(|&octet| octet == b'\n');
-            assert!(line.is_some());
+            let mut octet = [0];
+            while octet != *b"\n" {
+                stream.read_exact(&mut octet).unwrap();
+            }
         }
     }
     let said = Arc::new(Mutex::new(Said::default()));
@@ -81,9 +84,9 @@ fn serve(listener: &TcpListener, context: &SslContext, limit: usize) -> Said {
 fn records(octets: &[u8]) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut at = 0;
-    while let Some(length) = octets.get(at + 3..at + 5) {
+    while let Some(&[high, low]) = octets.get(at + 3..at + 5) {
         starts.push(at);
-        at += 5 + usize::from(length[0]) * 256 + usize::from(length[1]);
+        at += 5 + usize::from(u16::from_be_bytes([high, low]));
     }
     starts
 }
@@ -113,7 +116,7 @@ fn is_put_off_wherever_it_is_cut(version: SslVersion) {
             SslVersion::TLS1_3 => whole.first_flight.unwrap(),
             _ => whole.octets.len(),
         };
-        let starts = records(&whole.octets[..end]);
+        let starts = records(whole.octets.get(..end).unwrap());
         assert!(starts.len() > 3, "{starts:?}");
         for start in starts {
             for limit in [start, start + 3, start + 6] {
