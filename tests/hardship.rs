@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use held::{ACCEPTED, Held, Stage, delivery, delivery_after, route_to_held};
 use world::dns_stub::{ADDRESS, DnsStub, Zone};
 use world::in_world;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 
 #[test]
@@ -52,7 +52,7 @@ fn a_name_server_that_does_not_help_is_not_the_last_word() {
 fn flood() -> JoinHandle<()> {
     let listener = TcpListener::bind("192.0.2.10:25").unwrap();
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = accept(&listener);
         let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
         for (reply, verb) in [("220 mx", "EHLO "), ("250-mx\r\n250 STARTTLS", "STARTTLS")] {
             peer.send(format!("{reply}\r\n").as_bytes()).unwrap();

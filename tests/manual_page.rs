@@ -1,5 +1,5 @@
-//! `docs/manual-page.md` and `docs/bad-input.md`: every test that they name exists, no row is without one, and no sentence
-//! of the manual page is without a row.
+//! The tables of `docs/`: every test that they name exists, no row is without one, and no sentence of the manual page and
+//! no rule of `tlsdestinations` is without a row.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,7 +74,7 @@ fn unnumbered(rows: &[String]) -> Vec<String> {
 
 #[test]
 fn every_test_that_the_tables_name_exists() {
-    for (table, least) in [("manual-page.md", 100), ("bad-input.md", 50)] {
+    for (table, least) in [("manual-page.md", 100), ("bad-input.md", 50), ("tls.md", 35), ("dane.md", 10)] {
         let rows = rows(table);
         assert!(rows.len() > least, "{} rows in {table}", rows.len());
         let faults: Vec<String> = rows.iter().flat_map(|row| faults(row)).collect();
@@ -99,6 +99,14 @@ fn a_missing_sentence_is_seen() {
     for no_numbers in ["", "words", "1-3", "3–", "1,2"] {
         assert_eq!(unnumbered(&[all.as_slice(), &[numbers(no_numbers)]].concat()).len(), 1, "{no_numbers}");
     }
+}
+
+#[test]
+fn each_of_the_twenty_rules_has_a_row() {
+    let rows = rows("tls.md");
+    let named = |number: &u8| rows.iter().any(|row| row.contains(&format!("({number})")));
+    let missing: Vec<u8> = (0..=20).filter(|number| !named(number)).collect();
+    assert_eq!(missing, [0; 0]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use world::certificates::{Content, Identity};
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Needs, World, in_world};
 
@@ -91,7 +91,7 @@ fn authenticate(world: &World, mechanism: &'static str, look: impl Fn(&str, &[u8
     world.control("smtproutes", format!("{others}:192.0.2.10|{USER}|{PASSWORD}\n{others}"));
     let listener = TcpListener::bind("192.0.2.10:25").unwrap();
     let running = delivery().start();
-    let (stream, _) = listener.accept().unwrap();
+    let stream = accept(&listener);
     let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
     let child = running.child_pid();
     let line = |peer: &mut Peer| String::from_utf8(peer.line().unwrap().trim_ascii_end().to_vec()).unwrap();

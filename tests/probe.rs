@@ -60,6 +60,7 @@ fn start(world: &World) -> (Servers, world::Dns) {
             "stripped.test",
             "@ MX 10 mx.good.test.\n@ MX 20 mx\nmx A 192.0.2.11\n_25._tcp.mx TLSA 1 1 1 00\n",
         )
+        .signed("named.test", "@ MX 10 mx\nmx A 192.0.2.10\n")
         .insecure("plain.test", "@ MX 10 mx\n@ MX 20 dead\nmx A 192.0.2.11\ndead A 192.0.2.12\n");
     let dns = world.dns(&zones);
     let sink = |address: &str, tls: bool| {
@@ -72,6 +73,8 @@ fn start(world: &World) -> (Servers, world::Dns) {
 }
 
 const RESOLVER: &str = "resolver      127.0.0.1 validates DNSSEC, and is trusted to\n";
+const NO_DANE: &str =
+    "TLSA          not asked for: DNSSEC does not vouch for its name or its addresses, so there is no DANE\n";
 const RULE: &str = "TLS           no line: when offered\nport          25\n\n";
 
 #[test]
@@ -93,7 +96,8 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
                    session     TLSv1.3, TLS_AES_256_GCM_SHA384\n\
                  {rows}  \
                    matched     TLSA 3 1 1\n  \
-                   verdict     a message could be sent: TLS (TLSA validated) transmitted message accepted\n"
+                   verdict     a message could be sent: TLS (TLSA validated) transmitted message accepted\n\n\
+                 result        mail would go to mx.good.test\n"
             )
         );
         assert_eq!(good.status.code(), Some(0));
@@ -108,8 +112,10 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
                  connection    192.0.2.10\n  \
                    session     TLSv1.3, TLS_AES_256_GCM_SHA384\n\
                  {rows}  \
-                   verdict     TLSA X.509 cert required but missing from: mx.broken.test for broken.test: no matching \
-                 DANE TLSA records. (#4.4.1)\n",
+                   matched     no TLSA record: this is not what the DNS says the server has\n  \
+                   verdict     not used: TLSA X.509 cert required but missing from: mx.broken.test for broken.test: no \
+                 matching DANE TLSA records. (#4.4.1)\n\n\
+                 result        no server can be used now: mail would not be sent\n",
                 "ab".repeat(32)
             )
         );
@@ -117,6 +123,42 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
         assert!(servers.sinks.iter().all(|sink| sink.messages().is_empty()));
         let said = servers.sinks[0].transcript().join("\n");
         assert!(said.contains("C: QUIT") && !said.contains("C: MAIL"), "{said}");
+    });
+}
+
+#[test]
+fn a_zone_that_does_not_validate_is_told_from_one_that_is_not_signed() {
+    in_world(|world| {
+        let text_of = "@ MX 10 mx\n@ A 192.0.2.10\nmx A 192.0.2.10\n";
+        let records = format!("{text_of}_25._tcp.mx TLSA 3 1 1 {}\n", "ab".repeat(32));
+        let zones = Zones::new().bogus("bogus.test", text_of);
+        let zones = zones.bogus_at("half.test", &records, &[("_25._tcp.mx", "TLSA")]);
+        let _dns = world.dns(&zones);
+        world.control("me", "client.test\n");
+        let bogus = probe(&["bogus.test"]);
+        let advice = "the resolver gave no answer that can be trusted: it or the name servers of the domain are down, or \
+                      the domain's DNSSEC signatures are bogus";
+        let verdict =
+            "verdict       put off: Sorry, I couldn't find any host by that name. (#4.1.2)\n              ";
+        assert_eq!(
+            text(&bogus),
+            format!("{RESOLVER}{}{verdict}{advice}\n", RULE.trim_end().to_owned() + "\n")
+        );
+        assert_eq!(bogus.status.code(), Some(1));
+        let half = probe(&["half.test"]);
+        assert_eq!(
+            text(&half),
+            format!(
+                "{RESOLVER}{RULE}\
+                 exchanger     mx.half.test (its name is secure)\n\
+                 addresses     192.0.2.10\n\
+                 TLSA          no answer that can be trusted: its name servers are down, or its DNSSEC signatures are \
+                 bogus; the exchanger is not used\n  \
+                   verdict     not used: TLSA lookup failed temporarily for: mx.half.test. (#4.4.3)\n\n\
+                 verdict       put off: TLSA lookup failed temporarily for: mx.half.test. (#4.4.3)\n"
+            )
+        );
+        assert_eq!(half.status.code(), Some(1));
     });
 }
 
@@ -132,14 +174,15 @@ fn every_exchanger_is_tried() {
                 "{RESOLVER}{RULE}\
                  exchanger     mx.plain.test (its name is not secure: unsigned DNS)\n\
                  addresses     192.0.2.11\n\
-                 TLSA          not asked for: name or addresses are not signed\n\
+                 {NO_DANE}\
                  connection    192.0.2.11\n  \
                    verdict     a message could be sent: accepted message\n\
                  \n\
                  exchanger     dead.plain.test (its name is not secure: unsigned DNS)\n\
                  addresses     192.0.2.12\n\
-                 TLSA          not asked for: name or addresses are not signed\n  \
-                   verdict     no connection to any of its addresses\n"
+                 {NO_DANE}  \
+                   verdict     not used: no connection to any of its addresses\n\n\
+                 result        mail would go to mx.plain.test\n"
             )
         );
         assert_eq!(plain.status.code(), Some(0));
@@ -149,8 +192,8 @@ fn every_exchanger_is_tried() {
             stripped.contains("TLSA          none that is usable: TLS is required, and proves nothing\n")
         );
         assert!(stripped.ends_with(
-            "verdict     I wasn't able to negotiate a StartTLS connection with: mx.stripped.test for stripped.test. \
-             (#4.4.1)\n"
+            "verdict     not used: I wasn't able to negotiate a StartTLS connection with: mx.stripped.test for \
+             stripped.test. (#4.4.1)\n\nresult        mail would go to mx.good.test\n"
         ));
     });
 }
@@ -165,16 +208,15 @@ fn rules_port_and_sender_are_those_of_a_delivery() {
         let raised = text(&probe(&["plain.test", "--sender", "x@a.test"]));
         let line = format!("tlsdestinations:1: required, CA in {}\n", ca.display());
         assert!(raised.contains("  TLS         raised by ") && raised.contains(&line), "{raised}");
-        assert!(
-            raised
-                .contains("verdict     I wasn't able to negotiate a StartTLS connection with: mx.plain.test")
-        );
+        assert!(raised.contains(
+            "verdict     not used: I wasn't able to negotiate a StartTLS connection with: mx.plain.test"
+        ));
         assert!(!text(&probe(&["plain.test"])).contains("raised by"));
         let named = text(&probe(&["good.test"]));
         assert!(named.contains("tlsdestinations:2: required, chain and exact name verified\n"), "{named}");
         world.control("tlsdestinations", "mx.plain.test:=AB\n");
         let stopped = text(&probe(&["plain.test"]));
-        let verdict = "  verdict     Unable to use /var/qmail/control/tlsdestinations, line 1: a fingerprint needs a key \
+        let verdict = "  verdict     not used: Unable to use /var/qmail/control/tlsdestinations, line 1: a fingerprint needs a key \
                        that starts with %. (#4.3.0)\n";
         assert!(stopped.contains(verdict), "{stopped}");
         let implicit = text(&probe(&["good.test", "--port", "465"]));
@@ -182,6 +224,81 @@ fn rules_port_and_sender_are_those_of_a_delivery() {
         let closed = probe(&["good.test", "--port", "2525"]);
         assert!(text(&closed).contains("port          2525\n") && closed.status.code() == Some(1));
         assert_eq!(probe(&["good.test", "--port", "0"]).status.code(), Some(64));
+    });
+}
+
+#[test]
+fn a_rule_for_a_name_shows_the_certificate_that_does_not_have_it() {
+    in_world(|world| {
+        let (servers, _dns) = start(world);
+        world.control("me", "client.test\n");
+        let ca = world.file("ca.pem", servers.certificate.to_pem().expect("certificate"));
+        let rows = certificate_rows(&servers.certificate);
+        let rules = |line: &str| world.control("tlsdestinations", format!("{line}:{}\n", ca.display()));
+        for (key, demands) in
+            [("=", "chain and exact name verified"), ("~", "chain and name verified, wildcards accepted")]
+        {
+            rules(&format!("{key}named.test"));
+            let other = probe(&["named.test"]);
+            assert_eq!(
+                text(&other),
+                format!(
+                    "{RESOLVER}\
+                     TLS           /var/qmail/control/tlsdestinations:1: required, {demands}, CA in {}\n\
+                     port          25\n\n\
+                     exchanger     mx.named.test (its name is secure)\n\
+                     addresses     192.0.2.10\n\
+                     TLSA          none, so there is no DANE: TLS goes by the rule\n\
+                     connection    192.0.2.10\n  \
+                       session     TLSv1.3, TLS_AES_256_GCM_SHA384\n\
+                     {rows}  \
+                       verdict     not used: Unable to validate X.500 certificate Subject for: named.test at \
+                     mx.named.test. (#4.4.1)\n\n\
+                     result        no server can be used now: mail would not be sent\n",
+                    ca.display()
+                )
+            );
+            assert_eq!(other.status.code(), Some(1));
+        }
+    });
+}
+
+/// What the first line of a probe says of the resolver.
+fn resolver_row() -> String {
+    let text = text(&probe(&["[192.0.2.10]"]));
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn whether_the_resolver_validates_is_found_by_asking_it() {
+    in_world(|world| {
+        let zones = Zones::new().signed("good.test", "");
+        let remote = zones.unbound_option("interface: 192.0.2.53");
+        let _dns = world.dns(&remote.unbound_option("access-control: 192.0.2.0/24 allow"));
+        world.control("me", "client.test\n");
+        for (resolv_conf, row) in [
+            ("nameserver 127.0.0.1\n", "127.0.0.1 validates DNSSEC, and is trusted to"),
+            (
+                "nameserver 192.0.2.53\n",
+                "192.0.2.53 validates DNSSEC, but is not trusted to: it is neither on this machine nor under `options \
+                 trust-ad` in /etc/resolv.conf, so there is no DANE",
+            ),
+            ("nameserver 192.0.2.53\noptions trust-ad\n", "192.0.2.53 validates DNSSEC, and is trusted to"),
+            ("nameserver 127.0.0.9\n", "127.0.0.9 does not answer"),
+        ] {
+            world.resolv_conf(resolv_conf);
+            assert_eq!(resolver_row(), format!("resolver      {row}"));
+        }
+    });
+}
+
+#[test]
+fn a_resolver_that_does_not_validate_is_called_so() {
+    in_world(|world| {
+        let zones = Zones::new().signed("good.test", "");
+        let _dns = world.dns(&zones.unbound_option("module-config: \"iterator\""));
+        world.control("me", "client.test\n");
+        assert_eq!(resolver_row(), "resolver      127.0.0.1 does not validate DNSSEC, so there is no DANE");
     });
 }
 
@@ -214,5 +331,13 @@ fn the_same_as_json() {
         assert_eq!(json["exchangers"][0]["tlsa"]["Match"][1][0]["data"], digest);
         assert_eq!(json["exchangers"][0]["attempts"][0]["session"]["version"], "TLSv1.3");
         assert_eq!(json["exchangers"][0]["attempts"][0]["chain"][0]["key_sha256"], digest);
+        let broken = probe(&["broken.test", "--format", "json", "--port", "25", "--sender", "x@a.test"]);
+        let json: serde_json::Value = serde_json::from_str(&text(&broken)).expect("JSON");
+        assert_eq!((json["well"].as_bool(), broken.status.code()), (Some(false), Some(1)));
+        let attempt = &json["exchangers"][0]["attempts"][0];
+        assert_eq!((&attempt["well"], &attempt["session"]["matched"]), (&false.into(), &().into()));
+        let verdict = "not used: TLSA X.509 cert required but missing from: mx.broken.test for broken.test: no matching \
+                       DANE TLSA records. (#4.4.1)";
+        assert_eq!(attempt["verdict"], verdict);
     });
 }

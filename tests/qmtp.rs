@@ -22,7 +22,7 @@ use held::{delivery, delivery_after};
 use nix::unistd::Pid;
 use openssl::sha::Sha256;
 use world::netstring::{Cut, Package};
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Letter, Message, World, Zones, certificates, in_world};
 
@@ -68,7 +68,7 @@ impl Waiting {
         let (tell_reached, reached) = channel();
         let (go_on, told) = channel::<()>();
         let thread = std::thread::spawn(move || {
-            let mut peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
+            let mut peer = Peer::new(accept(&listener), LONG_ENOUGH).unwrap();
             if is_tls {
                 peer = peer.start_tls(&acceptor).unwrap();
             }
@@ -149,7 +149,7 @@ fn the_package_begins_where_the_descriptor_stands() {
         world.control("qmtproutes", ":192.0.2.10\n");
         let listener = TcpListener::bind(CLEAR.1).unwrap();
         let server = std::thread::spawn(move || {
-            let mut peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
+            let mut peer = Peer::new(accept(&listener), LONG_ENOUGH).unwrap();
             while Package::parse(peer.pending()) == Err(Cut::Short) {
                 peer.receive().unwrap();
             }
@@ -211,7 +211,7 @@ fn a_probe_sends_no_octet_of_a_package() {
             let acceptor = certificates::Identity::self_signed(&["mx"]).unwrap().acceptor().unwrap();
             let listener = TcpListener::bind(("192.0.2.10", port)).unwrap();
             let server = std::thread::spawn(move || {
-                let mut peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
+                let mut peer = Peer::new(accept(&listener), LONG_ENOUGH).unwrap();
                 if port == 6209 {
                     peer = peer.start_tls(&acceptor).unwrap();
                 }

@@ -18,6 +18,7 @@ use world::certificates::Authority;
 use world::dialogue::Dialogue;
 use world::dns_flights::DnsFlights;
 use world::dns_stub::Zone;
+use world::patience::accept;
 use world::peer::Peer;
 use world::{Delivery, Message, World, in_world};
 
@@ -177,7 +178,7 @@ fn talkative(tls: bool, recipients: usize) {
         let listener = TcpListener::bind(address).unwrap();
         let server = std::thread::spawn(move || {
             let acceptor = Authority::new("authority").unwrap().issue(&["mx1"]).unwrap().acceptor().unwrap();
-            let mut peer = Peer::new(listener.accept().unwrap().0, Duration::from_secs(60)).unwrap();
+            let mut peer = Peer::new(accept(&listener), Duration::from_secs(60)).unwrap();
             peer.send(b"220 mx1\r\n").unwrap();
             if tls {
                 peer.line().unwrap();

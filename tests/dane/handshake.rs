@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use world::certificates;
 use world::dns_stub::{DnsStub, Zone};
 use world::in_world;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 
 use crate::records::of;
@@ -22,7 +22,7 @@ fn name_given(owner: &str) -> Option<String> {
     let _resolver = DnsStub::start(Zone::parse(&zone).unwrap()).unwrap();
     let listener = TcpListener::bind("192.0.2.20:25").unwrap();
     let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = accept(&listener);
         let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
         for (reply, command) in [("220 mx", "EHLO "), ("250-mx\r\n250 STARTTLS", "STARTTLS")] {
             peer.send(format!("{reply}\r\n").as_bytes()).unwrap();

@@ -150,5 +150,9 @@ fn a_server_without_a_certificate_matches_nothing() {
         delivery("b.test").run().assert_reports(&["r", ACCEPTED]);
         let refused = "ZTLSA X.509 cert required but missing from: a.test for dane.test: no certificate was matched. (#4.4.1)\n";
         delivery("dane.test").run().assert_reports(&[refused]);
+        // What no certificate can match is not offered, whatever the rule allows.
+        world.control("tlsdestinations", "-dane.test:\n");
+        let refused = "ZTLS connection/protocol error with host: a.test for dane.test: sslv3 alert handshake failure. (#4.4.1)\n";
+        delivery("dane.test").run().assert_reports(&[refused]);
     });
 }

@@ -4,7 +4,9 @@ use world::in_world;
 
 use crate::records::{exchanger, no_match, nothing, of, tlsa, with_tlsa};
 use crate::scene::{Expected, Row, check};
-use crate::servers::{ALONE, CHAIN, CLEAR, DOMAIN, EXPIRED, OLD, SHORT, STRANGER, Servers, WORTHLESS};
+use crate::servers::{
+    ALONE, CHAIN, CLEAR, DOMAIN, EXPIRED, OLD, PARTIAL, SHORT, STRANGER, Servers, WORTHLESS,
+};
 
 const NO_MATCH: &str = "no matching DANE TLSA records";
 
@@ -135,6 +137,8 @@ fn a_record_for_an_authority_needs_the_right_name_and_date() {
                 refused("expired", EXPIRED, &root, "certificate has expired"),
                 refused("expired-by-whole-root", EXPIRED, &whole, "certificate has expired"),
                 refused("other-name", STRANGER, &root, "hostname mismatch"),
+                // A wildcard stands for a whole label (RFC 6125 section 6.4.3).
+                refused("partly", PARTIAL, &root, "hostname mismatch"),
                 refused("other-name-by-whole-root", STRANGER, &whole, "hostname mismatch"),
                 refused("other-name-by-root-key", STRANGER, &key, "hostname mismatch"),
                 (

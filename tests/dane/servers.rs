@@ -33,6 +33,9 @@ pub(crate) const DOMAIN: &str = "192.0.2.16";
 /// Its certificate is for `target.test`.
 pub(crate) const TARGET: &str = "192.0.2.17";
 
+/// Its certificate is for a wildcard of a part of a label.
+pub(crate) const PARTIAL: &str = "192.0.2.19";
+
 /// The certificates of the servers. They run until this is dropped.
 pub(crate) struct Servers {
     pub(crate) root: X509,
@@ -66,9 +69,10 @@ impl Servers {
         let worthless = Identity::self_signed_with(&Content { names: &["other.test"], ..past }).unwrap();
         let domain = root.issue(&[DOMAINS]).unwrap();
         let target = root.issue(&["target.test"]).unwrap();
+        let partial = root.issue(&["par*.mx.dane.test"]).unwrap();
 
         let with_root = [middle(), top()];
-        let listeners: [Listener<'_>; 10] = [
+        let listeners: [Listener<'_>; 11] = [
             (CHAIN, 25, &chain, &with_root, ""),
             (CHAIN, 465, &chain, &with_root, "smtpd_tls_wrappermode=yes"),
             (SHORT, 25, &chain, &with_root[..1], ""),
@@ -79,6 +83,7 @@ impl Servers {
             (WORTHLESS, 25, &worthless, &[], ""),
             (DOMAIN, 25, &domain, &with_root[1..], ""),
             (TARGET, 25, &target, &with_root[1..], ""),
+            (PARTIAL, 25, &partial, &with_root[1..], ""),
         ];
         let postfix = listeners
             .into_iter()

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use nix::sys::stat::Mode;
 use openssl::ssl::SslAcceptor;
 use world::certificates;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Delivery, Identity, Message, World};
 
@@ -84,7 +84,7 @@ impl Held {
         let (tell_reached, reached) = channel();
         let (go_on, told_to_go_on) = channel();
         let thread = std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
+            let stream = accept(&listener);
             // From here on the next server may have the port.
             drop(listener);
             let peer = Peer::new(stream, LONG_ENOUGH).unwrap();

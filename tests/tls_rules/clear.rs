@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use world::certificates::{Authority, Identity, failing_acceptor};
 use world::in_world;
-use world::patience::LONG_ENOUGH;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::smtp_sink::Options;
 
@@ -15,7 +15,7 @@ use crate::support::*;
 fn fails_once_and_goes(address: &str) -> JoinHandle<()> {
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = accept(&listener);
         drop(listener);
         let mut peer = Peer::new(stream, LONG_ENOUGH).unwrap();
         for reply in ["220 mx1\r\n", "250-mx1\r\n250 STARTTLS\r\n", "220 go ahead\r\n"] {

@@ -73,3 +73,36 @@ fn the_monitor_opens_what_the_rules_need_and_the_child_nothing() {
         assert_eq!(opened(&format!("relay.test:{file}")), [file.as_str()]);
     });
 }
+
+#[test]
+fn of_the_systems_store_only_what_the_chain_names_is_opened() {
+    in_world(|world| {
+        world.require(Needs::Program("strace"));
+        world.require(Needs::ManyUids);
+        let _dns = dns("relay.test A 192.0.2.10\n");
+        world.control("me", "client.example.test\n");
+        world.control("smtproutes", ":relay.test\n");
+        let authorities = ["Ours", "Other", "Another"].map(|name| Authority::new(name).unwrap());
+        let [ours, ..] = &authorities;
+        let certificates = authorities.each_ref().map(|authority| &authority.identity().certificate);
+        let _server = Server::with(&issue(ours, &["relay.test"]));
+        let opened = |rules: &str| opened_by_the_monitor(world, Some(rules));
+        let nothing: [&str; 0] = [];
+        // As Debian has it: one file for each authority, by hash.
+        let place = trusted_system_directory(world, &certificates);
+        let hash = |number| {
+            let hash = ours.identity().certificate.subject_name_hash();
+            place.join(format!("certs/{hash:08x}.{number}")).display().to_string()
+        };
+        assert_eq!(opened("+*:"), [hash(0), hash(1)]);
+        assert_eq!(opened("=*:"), [hash(0), hash(1)]);
+        // As Fedora has it: one file for all.
+        fs::remove_dir_all(place.join("certs")).unwrap();
+        ca_file(world, "openssl/cert.pem", &certificates);
+        let bundle = place.join("cert.pem").display().to_string();
+        assert_eq!(opened("+*:"), [hash(0), bundle]);
+        for rule in ["*:", "?:", "-*:", "/*:", "relay.test:", "!relay.test:"] {
+            assert_eq!(opened(rule), nothing, "{rule}");
+        }
+    });
+}

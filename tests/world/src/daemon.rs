@@ -101,6 +101,8 @@ impl Drop for Daemon {
         // Nothing of the world outlives the test: no need for an orderly end.
         let group = self.pid();
         let _ = killpg(group, Signal::SIGKILL);
+        // One that leads no group yet, too.
+        let _ = self.child.kill();
         let _ = self.child.wait();
         // A helper may hold a listening socket until it is gone as well.
         let gone = patience::until(|| killpg(group, None).is_err().then_some(()));

@@ -2,12 +2,17 @@
 
 use std::fs;
 use std::process::Child;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::outcome::Outcome;
 use crate::patience;
+
+/// No delivery takes longer: those to name servers or children that are silent take most of a minute.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// A delivery under way; killed when dropped.
 #[derive(Debug)]
@@ -41,12 +46,33 @@ impl Running {
         kill(self.pid(), signal).expect("signal to the delivery");
     }
 
-    /// Waits for the end. A pipe that another process still holds open counts as not ended.
+    /// Waits for the end. A pipe that another process still holds open counts as not ended. A delivery that hangs stops
+    /// the test.
     #[must_use]
-    pub fn wait(mut self) -> Outcome {
+    pub fn wait(self) -> Outcome {
+        let (outcome, hung) = self.wait_within(LONGEST);
+        assert!(
+            !hung,
+            "the delivery did not end; until it was killed it wrote {:?}",
+            outcome.stdout.escape_ascii()
+        );
+        outcome
+    }
+
+    /// Waits for the end, and kills a delivery that has not come to it after `limit`: whether that was necessary.
+    pub(crate) fn wait_within(mut self, limit: Duration) -> (Outcome, bool) {
+        let pid = self.pid();
+        let (ended, watch) = mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            let hung = watch.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            // Not waited for yet, so the id is still that of the delivery.
+            hung && kill(pid, Signal::SIGKILL).is_ok()
+        });
         let child = self.child.take().expect("present until waited for");
         let output = child.wait_with_output().expect("end of the delivery");
-        Outcome { stdout: output.stdout, stderr: output.stderr, status: output.status }
+        drop(ended);
+        let outcome = Outcome { stdout: output.stdout, stderr: output.stderr, status: output.status };
+        (outcome, watchdog.join().unwrap_or(true))
     }
 }
 

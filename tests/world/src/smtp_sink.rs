@@ -206,6 +206,9 @@ impl Drop for SmtpSink {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.shared.options.name, self.transcript().join("\n"));
+        }
     }
 }
 

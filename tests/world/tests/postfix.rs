@@ -1,33 +1,50 @@
 //! Postfix, spoken to by a few lines of SMTP: what it takes, what it refuses, and what ends up in its mailbox.
 
-#![expect(clippy::unwrap_used, reason = "a failed step must stop the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step must stop the test")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
+use world::patience::LONG_ENOUGH;
 use world::{Needs, Postfix, in_world, programs};
 
 /// A dialogue with a server; every command waits for its reply.
-struct Client(BufReader<TcpStream>);
+struct Client {
+    stream: BufReader<TcpStream>,
+    /// What was said, for the test that fails.
+    transcript: String,
+}
 
 impl Client {
     fn connect(address: &str) -> Client {
-        let mut client = Client(BufReader::new(TcpStream::connect(address).unwrap()));
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LONG_ENOUGH)).unwrap();
+        stream.set_write_timeout(Some(LONG_ENOUGH)).unwrap();
+        let mut client = Client { stream: BufReader::new(stream), transcript: format!("{address}\n") };
         assert!(client.reply().starts_with("220 "));
         assert!(client.say("EHLO sender.test").contains("8BITMIME"));
         client
     }
 
     fn say(&mut self, command: &str) -> String {
-        self.0.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
+        self.write(&format!("{command}\r\n"));
+        self.transcript.push_str(&format!("C: {command}\n"));
         self.reply()
+    }
+
+    fn write(&mut self, text: &str) {
+        let written = self.stream.get_mut().write_all(text.as_bytes());
+        written.unwrap_or_else(|error| panic!("{error} after\n{}", self.transcript));
     }
 
     fn reply(&mut self) -> String {
         let mut reply = String::new();
         loop {
-            assert_ne!(self.0.read_line(&mut reply).unwrap(), 0, "connection closed after {reply:?}");
+            let result = self.stream.read_line(&mut reply);
+            let count = result.unwrap_or_else(|error| panic!("{error} after\n{}{reply}", self.transcript));
+            assert_ne!(count, 0, "connection closed after\n{}{reply}", self.transcript);
             if reply.lines().last().unwrap().as_bytes().get(3) != Some(&b'-') {
+                self.transcript.push_str(&format!("S: {reply}"));
                 return reply;
             }
         }
@@ -40,7 +57,7 @@ impl Client {
         assert!(accepted.starts_with("250"), "{accepted}");
         assert!(self.say("DATA").starts_with("354"));
         let message = lines.replace('\n', "\r\n");
-        self.0.get_mut().write_all(message.as_bytes()).unwrap();
+        self.write(&message);
         self.say(".")
     }
 }
@@ -70,7 +87,7 @@ fn some_recipients_are_refused() {
     in_world(|world| {
         let server = world.postfix(Postfix::on("192.0.2.10"));
         let mut client = Client::connect("192.0.2.10:25");
-        client.say("MAIL FROM:<>");
+        assert!(client.say("MAIL FROM:<>").starts_with("250"));
         assert!(client.say("RCPT TO:<reject@example.test>").starts_with("550 5.1.1"));
         assert!(client.say("RCPT TO:<defer@example.test>").starts_with("451 4.7.1"));
         assert!(client.say("RCPT TO:<you@elsewhere.test>").starts_with("554 5.7.1"));

@@ -31,10 +31,34 @@ pub(super) fn written(results: &Results) -> String {
         text += "\n";
         text += &of_exchanger(exchanger, results.port);
     }
-    if let Some(stopped) = &results.stopped {
-        text += &row("verdict", stopped);
+    if !results.exchangers.is_empty() {
+        text += "\n";
+    }
+    match &results.stopped {
+        Some(stopped) => {
+            text += &row("verdict", stopped);
+            // By its status code: the text is the report's.
+            if stopped.ends_with("(#4.1.2)") {
+                text += &row("", NO_ANSWER);
+            }
+        }
+        None => text += &row("result", result(&results.exchangers)),
     }
     text
+}
+
+/// What a failed look-up may be, for who has never seen one.
+const NO_ANSWER: &str = "the resolver gave no answer that can be trusted: it or the name servers of the domain are down, \
+                         or the domain's DNSSEC signatures are bogus";
+
+/// What becomes of a message in the end.
+fn result(exchangers: &[Exchanger]) -> String {
+    let is_well = |exchanger: &&Exchanger| exchanger.attempts.iter().any(|attempt| attempt.well);
+    match exchangers.iter().find(is_well) {
+        Some(Exchanger { name: Some(name), .. }) => format!("mail would go to {name}"),
+        Some(Exchanger { name: None, .. }) => "mail would go to this address".to_owned(),
+        None => "no server can be used now: mail would not be sent".to_owned(),
+    }
 }
 
 fn of_rule(Rule { line, demands }: &Rule) -> String {
@@ -52,11 +76,24 @@ fn of_exchanger(exchanger: &Exchanger, port: u16) -> String {
     let addresses = list(&exchanger.addresses);
     text += &row("addresses", if addresses.is_empty() { "could not be looked up" } else { &addresses });
     text += &match &exchanger.tlsa {
-        TlsaSeen::NotAsked => row("TLSA", "not asked for"),
-        TlsaSeen::Insecure => row("TLSA", "not asked for: name or addresses are not signed"),
-        TlsaSeen::Absent => row("TLSA", "none"),
+        TlsaSeen::NotAsked => row(
+            "TLSA",
+            match exchanger.name {
+                Some(_) => "not asked for: the TLS rule above does without",
+                None => "not asked for: an address has none",
+            },
+        ),
+        TlsaSeen::Insecure => row(
+            "TLSA",
+            "not asked for: DNSSEC does not vouch for its name or its addresses, so there is no DANE",
+        ),
+        TlsaSeen::Absent => row("TLSA", "none, so there is no DANE: TLS goes by the rule"),
         TlsaSeen::Unusable => row("TLSA", "none that is usable: TLS is required, and proves nothing"),
-        TlsaSeen::Unknown => row("TLSA", "cannot be looked up: the exchanger is not used"),
+        TlsaSeen::Unknown => row(
+            "TLSA",
+            "no answer that can be trusted: its name servers are down, or its DNSSEC signatures are bogus; the \
+             exchanger is not used",
+        ),
         TlsaSeen::Match(base, records) => {
             let one = |record: &RecordSeen| {
                 let RecordSeen { parameters, data } = record;
@@ -65,10 +102,11 @@ fn of_exchanger(exchanger: &Exchanger, port: u16) -> String {
             records.iter().map(one).collect()
         }
     };
-    exchanger.attempts.iter().fold(text, |text, attempt| text + &of_attempt(attempt))
+    let has_records = matches!(exchanger.tlsa, TlsaSeen::Match(..));
+    exchanger.attempts.iter().fold(text, |text, attempt| text + &of_attempt(attempt, has_records))
 }
 
-fn of_attempt(attempt: &Attempt) -> String {
+fn of_attempt(attempt: &Attempt, has_records: bool) -> String {
     let mut text = String::new();
     if let Some(address) = attempt.address {
         text += &row("connection", address);
@@ -81,8 +119,12 @@ fn of_attempt(attempt: &Attempt) -> String {
         for certificate in &attempt.chain {
             text += &of_certificate(certificate);
         }
-        if let Some(matched) = session.matched {
-            text += &row("  matched", format!("TLSA {}", numbers(matched)));
+        match session.matched {
+            Some(matched) => text += &row("  matched", format!("TLSA {}", numbers(matched))),
+            None if has_records => {
+                text += &row("  matched", "no TLSA record: this is not what the DNS says the server has");
+            }
+            None => {}
         }
     }
     text + &row("  verdict", &attempt.verdict)

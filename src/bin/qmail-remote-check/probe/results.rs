@@ -132,9 +132,11 @@ impl Walk {
                 self.open = self.found.iter().position(|exchanger| exchanger.name == name);
                 self.with_open(|exchanger| exchanger.attempts.push(attempt));
             }
-            Seen::Unreachable => self.over(false, "no connection to any of its addresses".to_owned()),
+            Seen::Unreachable => {
+                self.over(false, "not used: no connection to any of its addresses".to_owned())
+            }
             Seen::Usable(how) => self.over(true, format!("a message could be sent: {how}")),
-            Seen::Failed(text) => self.over(false, text.as_str().trim_end().to_owned()),
+            Seen::Failed(text) => self.over(false, format!("not used: {}", text.as_str().trim_end())),
             Seen::Rule(rule) => self.present(|attempt| attempt.rule = Some((&rule).into())),
             Seen::Observed(Observation::Session(session)) => {
                 self.present(|attempt| attempt.session = Some(session));

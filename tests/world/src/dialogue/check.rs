@@ -3,9 +3,6 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
-
-use nix::sys::signal::{Signal, kill};
 
 use super::case::{Dialogue, Feed};
 use super::escapes::escape;
@@ -38,7 +35,7 @@ impl Dialogue {
         };
         let delivery = Delivery::new(binary).identity(Identity::Qmailr).message(message);
         let delivery = self.arguments.iter().fold(delivery, Delivery::argument);
-        let (outcome, hung) = run(delivery);
+        let (outcome, hung) = delivery.start().wait_within(LONG_ENOUGH);
 
         let mut differences = self.compare(&outcome);
         if hung {
@@ -75,21 +72,6 @@ impl Dialogue {
         }
         differences
     }
-}
-
-/// Runs the delivery; one that hangs is killed.
-fn run(delivery: Delivery) -> (Outcome, bool) {
-    let running = delivery.start();
-    let pid = running.pid();
-    let (ended, watch) = mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        let hung = watch.recv_timeout(LONG_ENOUGH) == Err(RecvTimeoutError::Timeout);
-        // Not waited for yet, so the id is still that of the delivery.
-        hung && kill(pid, Signal::SIGKILL).is_ok()
-    });
-    let outcome = running.wait();
-    drop(ended);
-    (outcome, watchdog.join().unwrap_or(true))
 }
 
 /// Output with each report on a line of its own.
