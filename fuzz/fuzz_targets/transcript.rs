@@ -1,7 +1,7 @@
 //! The monitor's side of a conversation: any messages in any order, decoded as they would be and handed to the transcript.
 //! It never panics, its reports are always well-formed, there is no `K` but along all the steps, and no bounce that nobody
-//! claimed a reason for; credentials are opened once for a connection, and never where there are none. A case is two octets
-//! for the plan, and messages without the lengths of frames.
+//! claimed a reason for. Credentials are opened, and a key is used, once for a connection, and never where there are none.
+//! A case is two octets for the plan, and messages without the lengths of frames.
 #![no_main]
 
 use std::os::unix::process::ExitStatusExt;
@@ -37,6 +37,7 @@ fuzz_target!(|data: &[u8]| {
         }
         steps.note(&message);
         assert!(steps.opened <= usize::from(plan.authentication.is_some()), "{steps:?}");
+        assert!(steps.signed <= usize::from(plan.client_certificate.is_some()), "{steps:?}");
     }
     let reports = match broken {
         Some(why) => transcript.broken(why),

@@ -12,7 +12,8 @@ use qmail_remote::ipc::qmtp_answer::Decision;
 use qmail_remote::ipc::server_reply::ReplyClass;
 use qmail_remote::ipc::{Claim, Message, Request, Step};
 use qmail_remote::plan::{
-    Destination, LocalAddresses, OwnAddresses, Plan, Protocol, Purpose, Resolvers, Timeouts, TlsStart,
+    ClientCertificate, Destination, LocalAddresses, OwnAddresses, Plan, Protocol, Purpose, Resolvers,
+    Timeouts, TlsStart,
 };
 use qmail_remote::tls_policy::{CertificateNeed, Need, Proof, TlsPolicy, TrustAnchors};
 
@@ -40,6 +41,8 @@ pub fn plan(bits: u16) -> Plan {
         exchanger_rules: bit(6),
         authentication: bit(8).then_some(Authentication { in_clear: bit(9), verified_only: bit(10) }),
         skip: Vec::new(),
+        client_certificate: bit(12)
+            .then(|| ClientCertificate { file: "client.pem".into(), chain: Vec::new() }),
         local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
         helo: HeloName::parse(b"client.example.test").expect("name"),
         sender: Path::reverse(b"").expect("address"),
@@ -60,6 +63,8 @@ pub struct Steps {
     pub may_bounce: bool,
     /// How often credentials were opened for the present connection.
     pub opened: usize,
+    /// How often something was signed for the present connection.
+    pub signed: usize,
 }
 
 impl Steps {
@@ -68,7 +73,8 @@ impl Steps {
         let if_good = |good: bool, step: char| if good { step } else { step.to_ascii_lowercase() };
         let step = match message {
             Message::Claim(Claim::Connected(_)) => {
-                (self.taken, self.tls, self.opened) = (String::new(), None, 0);
+                (self.taken, self.tls) = (String::new(), None);
+                (self.opened, self.signed) = (0, 0);
                 'C'
             }
             Message::Claim(Claim::TlsEstablished(proof)) => {
@@ -103,6 +109,10 @@ impl Steps {
             }
             Message::Request(Request::AuthResponse) => {
                 self.opened += 1;
+                return;
+            }
+            Message::Request(Request::Sign(_)) => {
+                self.signed += 1;
                 return;
             }
             _ => return,

@@ -1,6 +1,6 @@
 //! What the fuzz targets reach of this process: its parsers and deciders, over plain octets. No network, no system call.
 //!
-//! Compiled with the feature `fuzzing` only, which no build of the program has (`tests/boundaries.rs`).
+//! Compiled with the feature `fuzzing` only, which no build of the program has (`tests/documents/dependencies.rs`).
 #![forbid(unsafe_code)]
 
 use super::dane::{self, Dane, TlsaAnswer};

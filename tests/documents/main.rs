@@ -9,6 +9,7 @@
     reason = "test support: a failed step must stop the test with its cause"
 )]
 
+mod administrators;
 mod conversation;
 mod dependencies;
 mod references;

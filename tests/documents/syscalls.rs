@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sandbox::{ReadsFiles, Rule, UpdatesFile, child_rules, monitor_rules};
+use sandbox::{ReadsFiles, Rule, Signs, UpdatesFile, child_rules, monitor_rules};
 
 use crate::assert_table;
 
@@ -21,9 +21,11 @@ fn table(rules: &[&Rule]) -> String {
 #[cfg(target_arch = "x86_64")]
 fn every_allowed_call_is_documented_with_its_reason() {
     let child: Vec<&Rule> = child_rules().collect();
-    let monitor: Vec<&Rule> = monitor_rules(ReadsFiles::No, UpdatesFile::No).collect();
-    let reader: Vec<&Rule> = monitor_rules(ReadsFiles::Yes, UpdatesFile::No).collect();
-    let updater: Vec<&Rule> = monitor_rules(ReadsFiles::No, UpdatesFile::Yes).collect();
+    let of_monitor = |reads, updates, signs| monitor_rules(reads, updates, signs).collect::<Vec<&Rule>>();
+    let monitor = of_monitor(ReadsFiles::No, UpdatesFile::No, Signs::No);
+    let reader = of_monitor(ReadsFiles::Yes, UpdatesFile::No, Signs::No);
+    let updater = of_monitor(ReadsFiles::No, UpdatesFile::Yes, Signs::No);
+    let signer = of_monitor(ReadsFiles::No, UpdatesFile::No, Signs::Yes);
     let is_in = |rules: &[&Rule], rule: &Rule| rules.iter().any(|other| std::ptr::eq(*other, rule));
     let without = |rules: &[&'static Rule], others: &[&Rule]| -> Vec<&Rule> {
         rules.iter().copied().filter(|rule| !is_in(others, rule)).collect()
@@ -35,8 +37,10 @@ fn every_allowed_call_is_documented_with_its_reason() {
     assert_table(document, "monitor", &table(&without(&monitor, &child)));
     assert_table(document, "reads files", &table(&without(&reader, &monitor)));
     assert_table(document, "updates file", &table(&without(&updater, &monitor)));
+    assert_table(document, "signs", &table(&without(&signer, &monitor)));
 
-    let all: BTreeSet<&str> = child.iter().chain(&reader).chain(&updater).map(|rule| rule.name).collect();
+    let all: BTreeSet<&str> =
+        child.iter().chain(&reader).chain(&updater).chain(&signer).map(|rule| rule.name).collect();
     let text = crate::read(document);
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let documented: BTreeSet<&str> = rows.filter(|name| *name != "call").collect();

@@ -15,6 +15,7 @@ use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::ipc::reason::Reason;
 use qmail_remote::ipc::secret::Secret;
 use qmail_remote::ipc::server_reply::ReplyText;
+use qmail_remote::ipc::signature::{Hash, Piece, Scheme, Signature};
 use qmail_remote::ipc::{
     AnchorQuery, Claim, ConfinementStep, Family, LookupFailure, Message, MessageFault, Reply, Request,
     Server, Step, TlsFailure,
@@ -105,6 +106,11 @@ fn conversations() -> Vec<(u16, Vec<Message>)> {
         ),
         (0, vec![begin(), connected(), replied(Step::Greeting, "554 no"), Message::Claim(Claim::Exhausted)]),
     ];
+    let piece = |octets: &[u8]| Message::ToBeSigned(Piece::try_from(octets.to_vec()).expect("short"));
+    let sign = || Message::Request(Request::Sign(Scheme::Ecdsa(Hash::Sha256)));
+    let signed = vec![begin(), connected(), piece(b"TLS"), sign(), tls(Proof::NOTHING)];
+    all.push((4096 + 32, [signed, hello().split_off(2), rest()].concat()));
+    all.push((4096, [hello(), vec![piece(b"TLS"), piece(b" 1.3"), sign(), sign()]].concat()));
     all.extend(claims.map(|claim| (0, vec![begin(), Message::Claim(claim)])));
     all
 }
@@ -131,6 +137,7 @@ fn write_all() {
         Reply::NoMoreTrustAnchors,
         Reply::CramMd5(secret(b"YWxpY2U=")),
         Reply::Credentials { user: secret(b"alice"), password: secret(b"not one") },
+        Reply::Signature(Signature::try_from(vec![7; 70]).expect("short")),
         Reply::Stop,
     ];
     let octets = replies.iter().flat_map(|reply| encode(reply).expect("frame")).collect();

@@ -1,14 +1,10 @@
 //! The documents for administrators against the manual page, which `manual.rs` compares with the program: every
 //! temporary failure has its cause and cure, and no link leads nowhere.
-#![expect(clippy::unwrap_used, reason = "test support: a failed step must stop the test with its cause")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::root;
 
 /// `text` with `{}` in place of what stands between each `open` and `close`.
 fn without_what_varies(text: &str, open: &str, close: &str) -> String {
