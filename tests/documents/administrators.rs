@@ -1,15 +1,12 @@
 //! The documents for administrators against the manual page, which `manual.rs` compares with the program: every
 //! temporary failure has its cause and cure, no link leads nowhere, and the picture is drawn from its text.
-#![expect(clippy::unwrap_used, reason = "test support: a failed step must stop the test with its cause")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::root;
 
 /// `text` with `{}` in place of what stands between each `open` and `close`.
 fn without_what_varies(text: &str, open: &str, close: &str) -> String {
