@@ -22,7 +22,7 @@ endif
 VENDORED := $(if $(wildcard vendor),--offline --config 'source.crates-io.replace-with="vendored"' \
 	--config 'source.vendored.directory="vendor"')
 
-.PHONY: all install uninstall demo bench check dist deb clean
+.PHONY: all install uninstall demo bench check dist deb picture clean
 
 all:
 	$(CARGO) build --release --locked --bins --package qmail-remote $(VENDORED)
@@ -58,6 +58,10 @@ dist:
 # The Debian package, from that.
 deb: dist
 	packaging/build-deb.sh
+
+# The picture of README.md.
+picture:
+	awk -f docs/draw.awk docs/processes.txt >docs/processes.svg
 
 clean:
 	$(CARGO) clean
