@@ -98,6 +98,7 @@ fn choices(arg: &Arg, child: Option<u32>) -> Result<Vec<SeccompCondition>, Error
 mod tests {
     use super::super::rule::{flags, one_of, rule};
     use super::*;
+    use std::collections::HashSet;
 
     fn compiles(rules: &[Rule]) -> bool {
         compile(rules.iter(), None).is_ok()
@@ -108,6 +109,14 @@ mod tests {
         assert!(!compiles(&[rule!(SYS_fcntl, When::Args(&[]), "")]));
         assert!(!compiles(&[rule!(SYS_fcntl, When::Args(&[&[]]), "")]));
         assert!(!compiles(&[rule!(SYS_fcntl, When::Args(&[&[Arg { index: 1, is: Is::OneOf(&[]) }]]), "")]));
+    }
+
+    #[test]
+    fn what_is_not_permitted_ends_the_process_and_not_a_thread_of_it() {
+        let program = compile([rule!(SYS_read, When::Always, "")].iter(), None).unwrap();
+        let verdicts: HashSet<u32> =
+            program.iter().filter(|step| u32::from(step.code) == libc::BPF_RET).map(|step| step.k).collect();
+        assert_eq!(verdicts, HashSet::from([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS]));
     }
 
     #[test]
