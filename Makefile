@@ -18,7 +18,7 @@ else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
-.PHONY: all install uninstall demo bench check dist deb clean
+.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants reproducible dist deb clean
 
 all:
 	CARGO='$(CARGO)' packaging/build.sh --bins --package qmail-remote
@@ -46,6 +46,11 @@ bench:
 check:
 	packaging/dependencies.sh test
 	.ci/checks
+
+# What takes too long for every change, and is run before a release: docs/assurance.md.
+sanitize valgrind coverage mutants reproducible:
+	packaging/dependencies.sh audit
+	tests/audit/$@.sh
 
 # A release of the last commit: source, vendored crates, what it is made of, checksums.
 dist:
