@@ -18,7 +18,7 @@ else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
-.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants reproducible dist deb clean
+.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants reproducible dist deb picture clean
 
 all:
 	CARGO='$(CARGO)' packaging/build.sh --bins --package qmail-remote
@@ -59,6 +59,10 @@ dist:
 # The Debian package, from that.
 deb: dist
 	packaging/build-deb.sh
+
+# The picture of README.md.
+picture:
+	awk -f docs/draw.awk docs/processes.txt >docs/processes.svg
 
 clean:
 	$(CARGO) clean

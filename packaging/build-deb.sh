@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/package
-version=$(sed -n 's/^qmail-remote (\(.*\)-.*/\1/p;q' packaging/debian/changelog)
+version=$(packaging/version.sh)
 rm -rf "$work/deb"
 mkdir -p "$work/deb"
 cd "$work/deb"
@@ -15,6 +15,14 @@ tar -xf "qmail-remote_$version.orig.tar.gz"
 cd "qmail-remote-$version"
 tar -xf "../qmail-remote_$version.orig-vendor.tar.gz"
 cp -R packaging/debian debian
+# The time is that of the commit, which the archive's files have.
+cat >debian/changelog <<CHANGELOG
+qmail-remote ($version-1) unstable; urgency=medium
+
+  * Version $version: CHANGELOG.md says what is new.
+
+ -- qmail-remote developers <qmail-remote@localhost>  $(LC_ALL=C date -u -R -r Cargo.toml)
+CHANGELOG
 
 # As root a network can be taken away; with vendored crates cargo is told to use none either way.
 alone=

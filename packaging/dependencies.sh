@@ -13,8 +13,8 @@ beside_postfix="exim4-daemon-light opensmtpd"
 
 build="gcc libc6-dev libssl-dev pkg-config iproute2 util-linux"
 test="$build postfix unbound nsd ldnsutils openssl strace uidmap procps
-    sasl2-bin libsasl2-modules libsasl2-modules-db mandoc
-    debhelper lintian debootstrap rpm apparmor checkpolicy"
+    sasl2-bin libsasl2-modules libsasl2-modules-db mandoc g++
+    debhelper dh-apparmor lintian debootstrap rpm apparmor checkpolicy semodule-utils"
 # What those two are linked with.
 libraries="libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0"
 

@@ -20,16 +20,13 @@ check_home() {
     }
 }
 
-# Only root can give files away; anybody can fill a DESTDIR.
-owner=
-[ "$(id -u)" -ne 0 ] || owner="-o root -g root"
-
 put() {
-    mode=$1 target=$2 source=$3
+    mode=$1 owner=$2 target=$3 source=$4
     mkdir -p "$(dirname "$target")"
-    # Never a half-written file under the name that is run. Unquoted on purpose: several words, or none.
-    # shellcheck disable=SC2086
-    install $owner -m "$mode" "$source" "$target.new"
+    # Never a half-written file under the name that is run.
+    install -m "$mode" "$source" "$target.new"
+    # Only root can give files away; anybody can fill a DESTDIR.
+    [ "$(id -u)" -ne 0 ] || chown "$owner" "$target.new"
     case "$target" in
         "$program")
             if [ -n "$KEYGROUP" ]; then
@@ -58,10 +55,10 @@ take_away() {
 
 program=$DESTDIR$BINDIR/qmail-remote
 [ "$verb" = uninstall ] || check_home
-grep -v '^#' packaging/install-layout.txt | while read -r mode target source; do
+grep -v '^#' packaging/install-layout.txt | while read -r mode owner target source; do
     target=$DESTDIR$(place "$target")
     case "$verb" in
-        install) put "$mode" "$target" "$(place "$source")" ;;
+        install) put "$mode" "$owner" "$target" "$(place "$source")" ;;
         uninstall) take_away "$target" ;;
     esac
 done

@@ -10,7 +10,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/package
 base=$work/clean-debian.tar
 
-say() { printf '\n-- %s\n' "$*"; }
+began=$(date +%s)
+say() { printf '\n-- %s (after %s s)\n' "$*" "$(($(date +%s) - began))"; }
 
 say "release archives, twice the same"
 packaging/dist.sh "$target/dist"
@@ -24,12 +25,18 @@ package=$(echo "$work"/deb/*.deb)
 remarks=$(lintian --allow-root "$package")
 [ -z "$remarks" ] || { echo "$remarks" >&2; exit 1; }
 
+say "the RPM package, of the same programs"
+rm -rf "$work/rpm"
+rpmbuild -bb --nodeps --define "_topdir $work/rpm" --define "_sourcedir $target/dist" --define "built $target/release" \
+    "$target/dist/qmail-remote.spec" >"$work/rpm.log" 2>&1 || { tail "$work/rpm.log" >&2; exit 1; }
+rpm_package=$(echo "$work"/rpm/RPMS/*/*.rpm)
+
 if [ "$(id -u)" -ne 0 ]; then
     echo "not root: the package is not installed anywhere" >&2
     exit 0
 fi
-# As the tests are built: with the features of the whole workspace.
-cargo build --locked --workspace --bin demo
+# As the tests are built, with the features of the whole workspace and its tests.
+cargo build --locked --workspace --tests --bin demo
 
 if [ ! -e "$base" ]; then
     say "a clean Debian"
@@ -51,6 +58,24 @@ rm -rf "$root"
 mkdir "$root"
 tar -C "$root" -xf "$base"
 cp "$package" "$root/root/package.deb"
+
+# Debian's system has no rpm: this machine's puts the package there and takes it away.
+say "rpm: put in and taken out"
+into() { rpm --root "$root" "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; exit 1; }; }
+files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './root/*' | sort); }
+mkdir -p "$root/var/qmail/bin" "$root/var/lib/rpm"
+echo another >"$root/var/qmail/bin/qmail-remote"
+
+files >"$work/before"
+into -i --nodeps "$rpm_package"
+test "$(readlink "$root/var/qmail/bin/qmail-remote")" = /usr/lib/qmail-remote/qmail-remote
+test "$(cat "$root/var/qmail/bin/qmail-remote.orig")" = another
+into -U --force --nodeps "$rpm_package"
+test "$(cat "$root/var/qmail/bin/qmail-remote.orig")" = another
+into -e qmail-remote
+test "$(cat "$root/var/qmail/bin/qmail-remote")" = another
+files | diff "$work/before" -
+rm -r "$root/var/qmail" "$root/var/lib/rpm"
 cp "$target/debug/demo" "$root/root/demo"
 mkdir "$root/root/source"
 tar -C "$root/root/source" --strip-components=1 -xf "$target"/dist/qmail-remote-*[0-9].tar.gz

@@ -216,8 +216,35 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A plan for a message from nobody to so many recipients.
+    pub(crate) fn plan(recipients: usize) -> Plan {
+        let domain = HostName::parse(b"example.test").unwrap();
+        let recipient = Path::forward(b"bob@example.test").unwrap();
+        let second = Duration::from_secs(1);
+        Plan {
+            purpose: Purpose::Deliver,
+            destination: Destination::Exchangers(domain, OwnAddresses::default()),
+            protocol: Protocol::Smtp,
+            port: 25,
+            tls_start: TlsStart::StartTls,
+            tls: TlsPolicy::OPPORTUNISTIC,
+            exchanger_rules: false,
+            authentication: None,
+            skip: Vec::new(),
+            client_certificate: None,
+            local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
+            helo: HeloName::parse(b"client.example.test").unwrap(),
+            sender: Path::reverse(b"").unwrap(),
+            recipients: vec![recipient; recipients],
+            message_octets: None,
+            message_offset: 0,
+            timeouts: Timeouts { connect: second, remote: second, dns: second },
+            resolvers: Resolvers { addresses: Vec::new(), trust_ad: false },
+        }
+    }
 
     #[test]
     fn this_machine_is_known_in_every_form() {

@@ -34,6 +34,11 @@ fn server(world: &World, mechanisms: &str, offer: &Offer) -> Mailbox {
 }
 
 fn server_for(world: &World, mechanisms: &str, offer: &Offer, user: &str, password: &str) -> Mailbox {
+    world.postfix(offering(world, mechanisms, offer, user, password))
+}
+
+/// The same, not started yet.
+fn offering(world: &World, mechanisms: &str, offer: &Offer, user: &str, password: &str) -> Postfix {
     let directory = world.scratch();
     let users = directory.join("sasldb2");
     let (name, realm) = user.rsplit_once('@').unwrap();
@@ -48,15 +53,13 @@ fn server_for(world: &World, mechanisms: &str, offer: &Offer, user: &str, passwo
     let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
     let files = certificate.write(&directory, "mx1").unwrap();
     let inside = if matches!(offer, Offer::InsideTls) { "yes" } else { "no" };
-    world.postfix(
-        Postfix::on("192.0.2.10")
-            .tls(files.certificate, files.key)
-            .sasl(&configuration)
-            .setting("smtpd_sasl_security_options", "noanonymous")
-            .setting("smtpd_sasl_authenticated_header", "yes")
-            .setting("smtpd_tls_auth_only", inside)
-            .setting("smtpd_client_restrictions", "permit_sasl_authenticated, reject"),
-    )
+    Postfix::on("192.0.2.10")
+        .tls(files.certificate, files.key)
+        .sasl(&configuration)
+        .setting("smtpd_sasl_security_options", "noanonymous")
+        .setting("smtpd_sasl_authenticated_header", "yes")
+        .setting("smtpd_tls_auth_only", inside)
+        .setting("smtpd_client_restrictions", "permit_sasl_authenticated, reject")
 }
 
 fn deliver(world: &World, route: &str, rule: &str) -> Outcome {
@@ -113,6 +116,27 @@ fn the_digest_is_preferred_and_goes_in_clear() {
         let server = server(world, "PLAIN LOGIN CRAM-MD5", &Offer::Always);
         let outcome = deliver(world, &format!("192.0.2.10|{USER}|{PASSWORD}"), "!192.0.2.10:\n");
         assert_came_by(&server, &outcome, "CRAM-MD5");
+    });
+}
+
+/// What a server does not know under the name that it has offered, it refuses as a command.
+#[test]
+fn a_mechanism_that_a_real_server_refuses_is_followed_by_the_next() {
+    in_world(|world| {
+        let refusing = [(2501, "CRAM-MD5"), (2502, "CRAM-MD5|LOGIN"), (2503, "CRAM-MD5|LOGIN|PLAIN")];
+        let postfix = offering(world, "PLAIN LOGIN CRAM-MD5", &Offer::InsideTls, USER, PASSWORD);
+        let postfix = refusing.into_iter().fold(postfix, |postfix, (port, mechanisms)| {
+            let filter = format!("/^AUTH ({mechanisms})$/ AUTH NONE-SUCH\n");
+            let filter = world.file(&format!("filter-{port}"), filter);
+            postfix.port(port, &[&format!("smtpd_command_filter=regexp:{}", filter.display())])
+        });
+        let server = world.postfix(postfix);
+        let by = |port: &str| deliver(world, &format!("192.0.2.10;{port}|{USER}|{PASSWORD}"), "");
+        assert_came_by(&server, &by("2501"), "LOGIN");
+        assert_came_by(&server, &by("2502"), "PLAIN");
+        let report = "ZConnected to 192.0.2.10 but authentication was rejected (AUTH PLAIN).\n";
+        let said = "Remote host said: 535 5.7.8 Error: authentication failed: no mechanism available\n";
+        by("2503").assert_reports(&[format!("{report}{said}")]);
     });
 }
 

@@ -375,6 +375,22 @@ fn nothing_is_opened_or_started_once_a_process_is_confined() {
             assert_eq!(monitor.iter().filter(|call| call.name == "execve").count(), 1);
             let network = ["socket", "connect", "sendto", "recvfrom", "bind"];
             let [after, child_after] = [monitor, child].map(|calls| names(after_the_filter(calls)));
+            // The attempt to be root again must fail, and so nothing but its traces shows that it was made.
+            let regains =
+                |call: &&Call<'_>| call.name == "setresuid" && call.arguments.starts_with("0, 0, 0)");
+            let attempts: Vec<_> = child.iter().filter(regains).map(|call| call.end).collect();
+            assert!(
+                !attempts.is_empty() && attempts.iter().all(|end| end.contains(" EPERM ")),
+                "{attempts:?}"
+            );
+            // What the domain of the monitor forbids its filter forbids, too: only here it is seen to be there.
+            if sandbox::landlock_abi().is_some() {
+                for calls in [monitor, child] {
+                    let entered =
+                        |call: &Call<'_>| call.name == "landlock_restrict_self" && call.end.ends_with("= 0");
+                    assert!(calls.iter().any(entered), "no domain");
+                }
+            }
             assert!(after.contains(&"write") && child_after.contains(&"connect"), "the trace ends too early");
             for name in GAINS.into_iter().filter(|name| *name != "kill") {
                 assert!(!after.contains(&name), "the monitor called {name}");

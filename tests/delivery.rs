@@ -270,6 +270,33 @@ fn memory_does_not_grow_with_the_message() {
 }
 
 #[test]
+fn memory_does_not_grow_with_the_servers_chain_but_for_what_it_is_long() {
+    // As many as OpenSSL reads in 100 KiB; parsed, a certificate takes the room of some.
+    const CERTIFICATES: usize = 220;
+    const MOST: i64 = 4 << 10;
+    in_world(|world| {
+        route_to_held(world);
+        let authority = certificates::Authority::new("One of many").unwrap();
+        let leaf = authority.issue(&["mx1.example.test"]).unwrap();
+        let peaks = [1, CERTIFICATES].map(|number| {
+            let acceptor = leaf.acceptor_below(&vec![&authority; number]).unwrap();
+            let held = Held::under_this_tls_at(Stage::Mail, acceptor);
+            let running = delivery().start();
+            held.wait_until_reached();
+            let peaks = [running.pid(), running.child_pid()].map(peak_memory);
+            held.go_on();
+            assert_eq!(running.wait().belief().letter, Letter::K);
+            peaks
+        });
+        println!("monitor and child, in KiB: {peaks:?}");
+        let [short, long] = peaks;
+        for (short, long) in short.into_iter().zip(long) {
+            assert!(long - short < MOST, "{short} KiB, then {long} KiB");
+        }
+    });
+}
+
+#[test]
 fn the_message_begins_where_the_descriptor_stands() {
     in_world(|world| {
         route_to_held(world);

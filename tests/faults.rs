@@ -12,12 +12,15 @@
 mod held;
 
 use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 
 use held::{ACCEPTED, BEFORE_THE_END, Held, Stage, delivery, delivery_after, endless_message, route_to_held};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use world::peer::Peer;
 use world::{Delivery, Identity, Letter, Message, Needs, Outcome, Running, World, in_world, patience};
 
 const DIED: &str = "ZThe network process ended without a result. (#4.3.0)\n";
@@ -248,6 +251,30 @@ fn a_file_cut_short_while_it_is_sent_is_a_retry() {
             running.wait().assert_reports(&["r", UNREADABLE]);
             let seen = held.seen();
             assert!(!seen.whole && seen.octets < message.len(), "{seen:?}");
+        }
+    });
+}
+
+/// A chunk is announced before it is read once more: what has another length by then never becomes a whole one.
+#[test]
+fn a_file_rewritten_before_its_chunk_is_a_retry() {
+    in_world(|world| {
+        route_to_held(world);
+        // As long as before, with fewer line ends, and with more.
+        for (before, after) in [("a\nb\nc\n", "abcde\n"), ("abcde\n", "a\nb\nc\n")] {
+            let path = world.file("rewritten", before);
+            let listener = TcpListener::bind("192.0.2.10:25").unwrap();
+            let running = delivery().message(Message::File(path.clone())).start();
+            let mut peer = Peer::new(patience::accept(&listener), patience::LONG_ENOUGH).unwrap();
+            for reply in ["220 mx1\r\n", "250-mx1\r\n250 CHUNKING\r\n", "250 sender ok\r\n"] {
+                peer.send(reply.as_bytes()).unwrap();
+                peer.line().unwrap();
+            }
+            File::options().write(true).open(&path).unwrap().write_all(after.as_bytes()).unwrap();
+            peer.send(b"250 recipient ok\r\n").unwrap();
+            let rest = peer.drain(patience::LONG_ENOUGH).unwrap();
+            assert!(rest.is_empty(), "{}", rest.escape_ascii());
+            running.wait().assert_reports(&["r", UNREADABLE]);
         }
     });
 }

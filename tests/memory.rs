@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     reason = "test support: a failed step must stop the test with its cause"
 )]
@@ -14,30 +15,48 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 
-use held::{Held, Stage, delivery, route_to_held};
+use held::{Held, Stage, delivery, delivery_after, route_to_held};
 use nix::unistd::Pid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use world::certificates::{Content, Identity};
-use world::patience::{LONG_ENOUGH, accept};
+use world::patience::{LONG_ENOUGH, accept, until};
 use world::peer::Peer;
 use world::{Needs, World, in_world};
 
 /// The control files hold this in every line but the one that the delivery uses.
 const SECRET: &str = "xyzzy-plugh-password-of-others";
 
-/// All readable memory of a process.
+/// All readable memory of a process, but for what is as it stands in a program's or a library's file: most of it, and no
+/// secret.
 fn memory(process: Pid) -> Vec<u8> {
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
     let memory = File::open(format!("/proc/{process}/mem")).unwrap();
     let mut content = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with('r'))) {
-        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+    for line in maps.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [range, mode, offset, ..] = fields[..] else { panic!("{line}") };
+        if !mode.starts_with('r') {
+            continue;
+        }
         let number = |hex| u64::from_str_radix(hex, 16).unwrap();
+        let (start, end) = range.split_once('-').unwrap();
         let mut part = vec![0; usize::try_from(number(end) - number(start)).unwrap()];
-        // The kernel's own pages, [vvar] for one, cannot be read.
-        if memory.read_exact_at(&mut part, number(start)).is_ok() {
+        if memory.read_exact_at(&mut part, number(start)).is_err() {
+            // The process gives some of it back meanwhile. The kernel's own pages, [vvar] for one, cannot be read at all.
+            let pages = part.chunks_mut(4096).zip((number(start)..).step_by(4096));
+            for (page, place) in pages {
+                if memory.read_exact_at(page, place).is_ok() {
+                    content.extend_from_slice(page);
+                }
+            }
+            continue;
+        }
+        let mut of_file = vec![0; part.len()];
+        let file = fields.get(5).and_then(|path| File::open(path).ok());
+        let is_file = file.is_some_and(|file| file.read_exact_at(&mut of_file, number(offset)).is_ok());
+        if !is_file || part != of_file {
             content.extend_from_slice(&part);
         }
     }
@@ -251,7 +270,8 @@ fn look_for_the_key(world: &World, key: &PKey<Private>, pem: &[u8], password: &s
         server.wait_until_reached();
         let all = BTreeSet::from(["d", "p", "q", "dmp1", "dmq1", "iqmp"]);
         // The monitor has them, and the search finds what is there.
-        assert_eq!(numbers.in_memory(&memory(running.pid())), all);
+        let has_all = || (numbers.in_memory(&memory(running.pid())) == all).then_some(());
+        until(has_all).expect("the numbers of the key");
         let child = memory(running.child_pid());
         assert!(memmem(&child, b"alice@sender.test"));
         for pieces in [&numbers, &others] {
@@ -320,5 +340,37 @@ fn passwords_in_an_index_are_wiped_before_the_fork() {
         world.control("smtproutes", ":192.0.2.66\n");
         world.index("smtproutes", std::fs::read(path).unwrap());
         look_into(world);
+    });
+}
+
+/// What the kernel says of the mappings that no child inherits.
+fn flags_of_sealed(process: Pid) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
+    let flags = maps.lines().filter_map(|line| line.strip_prefix("VmFlags:"));
+    let has = |flags: &&str, flag| flags.split_whitespace().any(|other| other == flag);
+    flags.filter(|flags| has(flags, "wf")).map(str::to_owned).collect()
+}
+
+/// The smallest limit that was ever usual has room for them, and an administrator's may be none.
+#[test]
+fn credentials_are_locked_in_the_monitor_as_far_as_the_limit_has_room() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        world.control("smtproutes", format!(":192.0.2.10|{USER}|{PASSWORD}\n"));
+        for (kilobytes, is_locked) in [("64", true), ("0", false)] {
+            let server = Held::at(Stage::Ehlo);
+            let running = delivery_after(world, &format!("ulimit -l {kilobytes}; ")).start();
+            server.wait_until_reached();
+            let sealed = flags_of_sealed(running.pid());
+            assert_eq!(sealed.len(), 1, "{sealed:?}");
+            for flags in sealed {
+                let has = |flag| flags.split_whitespace().any(|other| other == flag);
+                assert!(has("dd"), "{flags}");
+                assert_eq!(has("lo"), is_locked, "{kilobytes}: {flags}");
+            }
+            server.go_on();
+            assert_eq!(running.wait().belief().letter, world::Letter::K);
+        }
     });
 }

@@ -1,4 +1,4 @@
-//! What `make install` puts where, that it can be taken back, and that versions hold together.
+//! What `make install` puts where, that it can be taken back, and where the version stands.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +10,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use world::programs::run;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,6 +62,7 @@ fn layout() -> BTreeMap<PathBuf, u32> {
         .map(|line| {
             let mut fields = line.split_whitespace();
             let mode = u32::from_str_radix(fields.next().unwrap(), 8).unwrap();
+            assert_eq!(fields.next(), Some("root:root"), "{line}");
             let path =
                 fields.next().unwrap().replace("BINDIR/", "/var/qmail/bin/").replace("PREFIX/", "/usr/");
             (path.into(), mode)
@@ -132,16 +135,16 @@ fn a_group_for_keys_makes_the_program_set_group_id() {
     assert_eq!((program.mode() & 0o7777, program.gid()), (0o2755, group));
 }
 
-/// What stands between `before` and `after` for the first time.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?}")).1;
-    rest.split_once(after).unwrap_or_else(|| panic!("no {after:?} behind {before:?}")).0
-}
-
 #[test]
-fn all_versions_are_that_of_the_changelog() {
-    let changes = read("CHANGELOG.md");
-    let version = between(&changes, "\n## ", ",");
-    assert_eq!(env!("CARGO_PKG_VERSION"), version);
-    assert_eq!(between(&read("packaging/debian/changelog"), "(", "-"), version);
+fn the_version_is_that_of_the_changelog_and_stands_nowhere_else() {
+    let version = env!("CARGO_PKG_VERSION");
+    let printed = run(Command::new("packaging/version.sh").current_dir(root()));
+    assert_eq!(String::from_utf8_lossy(&printed), format!("{version}\n"));
+    let packaging = root().join("packaging");
+    let with_version = |name: &PathBuf| {
+        let text = fs::read_to_string(packaging.join(name.strip_prefix("/").unwrap())).unwrap();
+        text.contains(version)
+    };
+    let names: Vec<_> = files(&packaging).into_keys().filter(with_version).collect();
+    assert_eq!(names, [""; 0].map(PathBuf::from));
 }

@@ -18,7 +18,7 @@ use world::certificates::Authority;
 use world::dialogue::Dialogue;
 use world::dns_flights::DnsFlights;
 use world::dns_stub::Zone;
-use world::patience::accept;
+use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 use world::{Delivery, Message, World, in_world};
 
@@ -169,9 +169,28 @@ fn a_relay_costs_one_flight_and_a_host_without_exchanger_two() {
     });
 }
 
+/// The system takes little at once of what is sent, and keeps little of what has come.
+fn narrow_socket_buffers() {
+    for direction in ["rmem", "wmem"] {
+        std::fs::write(format!("/proc/sys/net/ipv4/tcp_{direction}"), "4096 16384 16384").unwrap();
+    }
+}
+
+/// A small message to so many recipients.
+fn delivery_to(recipients: usize) -> Delivery {
+    let delivery = Delivery::new(env!("CARGO_BIN_EXE_qmail-remote"))
+        .host("example.test")
+        .sender("a@sender.test")
+        .message(Message::bytes("Hello.\n"));
+    let name = "x".repeat(40);
+    (0..recipients)
+        .fold(delivery, |delivery, number| delivery.recipient(format!("{name}{number}@example.test")))
+}
+
 /// A server that answers each command at length before it reads the next: both directions fill up.
 fn talkative(tls: bool, recipients: usize) {
     in_world(|world| {
+        narrow_socket_buffers();
         let address: SocketAddr = "192.0.2.10:25".parse().unwrap();
         world.control("me", "client.example.test\n");
         world.control("smtproutes", ":192.0.2.10\n");
@@ -199,14 +218,7 @@ fn talkative(tls: bool, recipients: usize) {
             peer.message(|_| {}).unwrap();
             peer.send(b"250 queued\r\n").unwrap();
         });
-        let delivery = Delivery::new(env!("CARGO_BIN_EXE_qmail-remote"))
-            .host("example.test")
-            .sender("a@sender.test")
-            .message(Message::bytes("Hello.\n"));
-        let name = "x".repeat(40);
-        let delivery = (0..recipients)
-            .fold(delivery, |delivery, number| delivery.recipient(format!("{name}{number}@example.test")));
-        let outcome = delivery.run();
+        let outcome = delivery_to(recipients).run();
         server.join().unwrap();
         let how = if tls { "TLS transmitted message accepted" } else { "accepted message" };
         let mut reports = vec!["r".to_owned(); recipients];
@@ -217,10 +229,39 @@ fn talkative(tls: bool, recipients: usize) {
 
 #[test]
 fn neither_side_waits_for_ever_with_full_buffers() {
-    talkative(false, 20_000);
+    talkative(false, 5000);
 }
 
 #[test]
 fn neither_side_waits_for_ever_under_tls() {
-    talkative(true, 20_000);
+    talkative(true, 5000);
+}
+
+/// An answer is matched to its command, which must have been sent.
+#[test]
+fn answers_to_commands_that_are_still_to_be_sent_are_none() {
+    in_world(|world| {
+        narrow_socket_buffers();
+        world.control("me", "client.example.test\n");
+        world.control("smtproutes", ":192.0.2.10\n");
+        let recipients = 5000;
+        let listener = TcpListener::bind("192.0.2.10:25").unwrap();
+        let server = std::thread::spawn(move || {
+            let mut peer = Peer::new(accept(&listener), LONG_ENOUGH).unwrap();
+            peer.send(b"220 mx1\r\n").unwrap();
+            peer.line().unwrap();
+            peer.send(b"250-mx1\r\n250 PIPELINING\r\n").unwrap();
+            peer.line().unwrap();
+            // To sender and recipients; the client may be gone before the last of them.
+            let _ = peer.send(&b"250 ok\r\n".repeat(recipients + 1));
+            peer.drain(LONG_ENOUGH).unwrap()
+        });
+        let outcome = delivery_to(recipients).run();
+        let seen = server.join().unwrap();
+        assert!(!memchr::memmem::find_iter(&seen, b"DATA\r\n").any(|_| true), "it went on");
+        let reports = outcome.reports();
+        let (last, accepted) = reports.split_last().unwrap();
+        assert_eq!(*last, b"ZConnected to 192.0.2.10 but connection died. (#4.4.2)\n");
+        assert!(accepted.len() < recipients && accepted.iter().all(|report| *report == b"r"));
+    });
 }

@@ -11,14 +11,16 @@
 mod held;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use held::{ACCEPTED, Held, Stage, delivery, route_to_held};
 use world::dialogue::Silent;
-use world::{Delivery, Identity, Needs, Running, Zones, in_world};
+use world::{Delivery, Identity, Needs, Running, Zones, in_world, programs};
 
 const SMTP: &str = "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n";
 const QMTP: &str = "ZSorry, I wasn't able to establish an QMTP connection. (#4.4.1)\n";
@@ -207,6 +209,95 @@ fn a_file_that_is_no_table_is_left_as_it_is() {
         both(&|| assert!(!place.exists()));
         fs::create_dir(&place).unwrap();
         both(&|| assert!(place.is_dir()));
+    });
+}
+
+#[test]
+fn a_link_to_a_table_is_no_table() {
+    in_world(|world| {
+        let place = world.tcpto();
+        route_to_held(world);
+        let elsewhere = place.with_file_name("elsewhere");
+        let left_alone = [record("192.0.2.10", 2, now())];
+        write(&place, &left_alone);
+        // What is moved away keeps its owner: it would be a table in its place.
+        fs::rename(&place, &elsewhere).unwrap();
+        symlink(&elsewhere, &place).unwrap();
+        let held = Held::at(Stage::EndOfData);
+        held.go_on();
+        delivery().run().assert_reports(&ACCEPTED);
+        assert_eq!(read(&elsewhere, &[]), [named("192.0.2.10", 2)]);
+        delivery().run().assert_reports(&[SMTP]);
+        assert_eq!(read(&elsewhere, &[]), [named("192.0.2.10", 2)]);
+        fs::remove_file(&place).unwrap();
+        fs::rename(&elsewhere, &place).unwrap();
+        let _nobody_comes = TcpListener::bind("192.0.2.10:25").unwrap();
+        delivery().run().assert_reports(&[SMTP]);
+    });
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_table_is_neither_waited_for_nor_read() {
+    in_world(|world| {
+        let place = world.tcpto();
+        route_to_held(world);
+        fs::remove_file(&place).unwrap();
+        nix::unistd::mkfifo(&place, nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o666)).unwrap();
+        let deliver = || {
+            let held = Held::at(Stage::EndOfData);
+            held.go_on();
+            delivery().run().assert_reports(&ACCEPTED);
+        };
+        // With nobody at the other end, and with a whole table in it.
+        deliver();
+        let mut feed = fs::File::options().read(true).write(true).open(&place).unwrap();
+        let mut table = record("192.0.2.10", 2, now());
+        table.resize(1024, 0);
+        feed.write_all(&table).unwrap();
+        deliver();
+        let mut rest = vec![0; 1024];
+        feed.read_exact(&mut rest).unwrap();
+        assert_eq!(rest, table);
+    });
+}
+
+/// Who holds a lease (fcntl(2)) is asked to give it up before another may open the file, which waits as long as that
+/// takes: unless it was opened not to wait.
+const HOLDS_A_LEASE: &str = r#"
+    $SIG{IO} = "IGNORE";
+    open(my $file, "<", $ARGV[0]) or die "open: $!";
+    # F_SETLEASE, F_RDLCK.
+    fcntl($file, 1024, 0) or die "lease: $!";
+    $| = 1;
+    print "held\n";
+    <STDIN>;
+"#;
+
+#[test]
+fn a_table_that_somebody_has_a_lease_on_is_not_waited_for() {
+    in_world(|world| {
+        world.require(Needs::Program("perl"));
+        let place = world.tcpto();
+        route_to_held(world);
+        // Only the owner of a file gets a lease.
+        fs::remove_file(&place).unwrap();
+        write(&place, &[record("192.0.2.10", 2, now())]);
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o666)).unwrap();
+        let mut perl = programs::command("perl");
+        perl.args(["-e", HOLDS_A_LEASE]).arg(&place).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = perl.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "held\n");
+        // No table: the address is tried. Whoever waits for the lease to be broken by force finds it left alone.
+        let held = Held::at(Stage::EndOfData);
+        held.go_on();
+        delivery().run().assert_reports(&ACCEPTED);
+        drop(holder.stdin.take());
+        assert!(holder.wait().unwrap().success());
+        assert_eq!(read(&place, &[]), [named("192.0.2.10", 2)]);
+        delivery().run().assert_reports(&[SMTP]);
     });
 }
 

@@ -4,8 +4,12 @@
 //! Nothing here is part of the program; a panic is a finding.
 #![forbid(unsafe_code)]
 
+pub mod delivery;
 mod placed;
 pub mod reference;
+/// What qmail-rspawn believes: the same port that the tests of the program use.
+#[path = "../../tests/world/src/rspawn.rs"]
+pub mod rspawn;
 
 use std::ffi::OsString;
 use std::fmt::Debug;

@@ -89,25 +89,39 @@ pub fn landlock_abi() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::kill;
+    use nix::unistd::Pid;
     use std::fs::File;
     use std::net::{TcpListener, TcpStream};
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+    use std::process::{Command, Stdio};
     use std::thread;
 
     /// What a thread in a domain can still do without a system call filter: open a file, for reading and for writing,
-    /// connect. A domain holds for the thread that enters it, so that the other tests stay outside.
-    fn inside(enter: fn() -> Result<(), Error>) -> [Option<i32>; 3] {
+    /// connect, by TCP and to an abstract socket, signal another process. A domain holds for the thread that enters it, so
+    /// that the other tests stay outside.
+    fn inside(enter: fn() -> Result<(), Error>) -> [Option<i32>; 5] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
+        let name = UnixAddress::from_abstract_name(format!("domain of {}", address.port())).unwrap();
+        let _abstract_listener = UnixListener::bind_addr(&name).unwrap();
+        let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(other.id()).unwrap());
+        let results = thread::spawn(move || {
             enter().unwrap();
             let failed = |error: io::Error| error.raw_os_error();
             let read = File::open("/").map_err(failed).err();
             let write = File::options().write(true).open("/dev/null").map_err(failed).err();
             let stream = TcpStream::connect(address).map_err(failed).err();
-            [read, write, stream].map(Option::flatten)
-        })
-        .join()
-        .unwrap()
+            let local = UnixStream::connect_addr(&name).map_err(failed).err();
+            let signal = kill(pid, None).map_err(|errno| Some(errno as i32)).err();
+            [read, write, stream, local, signal].map(Option::flatten)
+        });
+        let results = results.join().unwrap();
+        // It ends with its input.
+        other.wait().unwrap();
+        results
     }
 
     #[test]
@@ -125,12 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn domains_close_files_and_ports_by_themselves() {
+    fn domains_close_files_ports_and_scopes_by_themselves() {
         let version = landlock_abi().unwrap_or(0);
         let file = (version >= 1).then_some(libc::EACCES);
         let port = (version >= 4).then_some(libc::EACCES);
-        assert_eq!(inside(|| enter_child(&[1], false)), [file, file, port]);
-        assert_eq!(inside(|| enter_monitor(ReadsFiles::No)), [file, file, port]);
-        assert_eq!(inside(|| enter_monitor(ReadsFiles::Yes)), [None, file, port]);
+        let scope = (version >= 6).then_some(libc::EPERM);
+        assert_eq!(inside(|| enter_child(&[1], false)), [file, file, port, scope, scope]);
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::No)), [file, file, port, scope, None]);
+        assert_eq!(inside(|| enter_monitor(ReadsFiles::Yes)), [None, file, port, scope, None]);
     }
 }

@@ -323,7 +323,6 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 self.tls = Some(proof);
-                self.auth = auth::Progress::default();
                 // After STARTTLS EHLO is said again; implicit TLS comes before the greeting.
                 if self.stage == Stage::Session {
                     self.stage = Stage::Hello;
@@ -443,6 +442,8 @@ impl Transcript {
 mod auth_tests;
 #[cfg(test)]
 mod chunk_tests;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod qmtp_tests;
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub enum Stage {
     AllSent,
     /// The same; the sender was accepted, and recipients are being answered.
     AllSentRecipients,
+    /// BDAT was refused as a command, and with it the transaction: MAIL is next, once more and without a chunk.
+    Again,
     /// The end of data may have been sent, and a recipient was accepted; the final reply is awaited.
     Sent,
     /// Connected for QMTP, which has no greeting: TLS, or the package, is next.
@@ -102,6 +104,7 @@ const PERMITS: &[Permit] = &[
             | Body
             | AllSent
             | AllSentRecipients
+            | Again
             | Sent
             | Packing
             | Package
@@ -127,7 +130,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::Replied(Step::AuthUser, _)), NamingUser),
     permit!(Message::Claim(Claim::Replied(Step::AuthResponse, _)), Responding),
     permit!(Message::Claim(Claim::NoSmtpUtf8), Session | Authenticated),
-    permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | Authenticated | AllSent),
+    permit!(Message::Claim(Claim::Replied(Step::Mail, _)), Session | Authenticated | AllSent | Again),
     permit!(Message::Claim(Claim::Replied(Step::Rcpt, _)), Recipients | AllSentRecipients),
     permit!(Message::Claim(Claim::Replied(Step::Data, _)), Data),
     permit!(Message::Claim(Claim::EndOfData), Session | Authenticated | Data | Body | Package),
@@ -152,6 +155,7 @@ const PERMITS: &[Permit] = &[
             | Body
             | AllSent
             | AllSentRecipients
+            | Again
             | Sent
     ),
 ];

@@ -50,6 +50,11 @@ impl PartialOrd for Deadline {
     }
 }
 
+/// The most that one TLS record holds (RFC 8446 section 5.1): whoever writes much writes multiples. OpenSSL is given no more
+/// at once. Of two records it may say that nothing was written while the first one is with the peer, whose answer would
+/// then be one to what is still to be sent.
+pub(super) const RECORD: usize = 16 * 1024;
+
 /// For what is done without waiting: OpenSSL's own work needs some time.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -214,7 +219,7 @@ impl Channel {
     fn write_once(&mut self, octets: &[u8]) -> Result<usize, Hindrance> {
         match self {
             Channel::Plain(stream) => attempt(stream.write(octets), Want::Write),
-            Channel::Tls(stream) => tls_attempt(stream.ssl_write(octets)),
+            Channel::Tls(stream) => tls_attempt(stream.ssl_write(octets.get(..RECORD).unwrap_or(octets))),
         }
     }
 

@@ -9,6 +9,8 @@ mod connect;
 mod dane;
 mod dns;
 mod exchangers;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod probe;
 mod qmtp;
 mod smtp;

@@ -70,7 +70,12 @@ impl Held {
     /// A server that is told everything after EHLO under TLS.
     pub(crate) fn under_tls_at(stage: Stage) -> Held {
         let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
-        Held::start(stage, Some(certificate.acceptor().unwrap()))
+        Held::under_this_tls_at(stage, certificate.acceptor().unwrap())
+    }
+
+    /// The same with TLS of the caller's own.
+    pub(crate) fn under_this_tls_at(stage: Stage, acceptor: SslAcceptor) -> Held {
+        Held::start(stage, Some(acceptor))
     }
 
     /// The same, and a client without a certificate gets no connection.

@@ -3,7 +3,7 @@
 use world::{Needs, in_world};
 
 use crate::network::Network;
-use crate::outcome::{at, by_qmtp, by_qmtps, malformed};
+use crate::outcome::{Outcome, at, by_qmtp, by_qmtps, malformed};
 use crate::row::{Row, SENDER, check};
 
 #[test]
@@ -37,6 +37,14 @@ fn the_examples_of_the_manual_page() {
             &mut network,
             &[("smtproutes", ":bouncehost.org||192.0.2.90\n")],
             &[("example.test", SENDER, row, "route,from smtproutes:1")],
+        );
+        // As the page has it: a private address, which is taken, and which this machine does not have.
+        let unbound = Outcome::Tried("ZSystem can't bind to local ip address: 10.1.1.0 (#4.3.0)\n".into());
+        check(
+            world,
+            &mut network,
+            &[("smtproutes", ":bouncehost.org||10.1.1.0\n")],
+            &[("example.test", SENDER, unbound, "route,from smtproutes:1")],
         );
         world.require(Needs::Ipv6);
         let row = at("[2001:db8::11]:42").from("2001:db8::fefe");

@@ -18,6 +18,7 @@ mod trace;
 
 mod clear;
 mod confined;
+mod cut;
 mod exchangers;
 mod names;
 mod parameters;

@@ -154,6 +154,35 @@ fn a_relay_is_called_by_the_name_that_its_route_gives_it() {
 }
 
 #[test]
+fn a_wildcard_stands_for_one_label_and_for_no_domain_above() {
+    in_world(|world| {
+        let authority = Authority::new("Partner authority").unwrap();
+        let file = ca_file(world, "ca.pem", &[&authority.identity().certificate]);
+        let _dns = dns("relay.deep.example.test A 192.0.2.10\n");
+        world.control("smtproutes", "example.test:relay.deep.example.test\n");
+        let rules = format!("~relay.deep.example.test:{file}");
+        let wrong =
+            "Unable to validate X.500 certificate Subject for: example.test at relay.deep.example.test";
+        for (name, is_taken) in [
+            ("*.deep.example.test", true),
+            ("deep.example.test", true),
+            ("example.test", true),
+            // Two labels, and one of the domain above.
+            ("*.example.test", false),
+            ("*.deep.test", false),
+        ] {
+            println!("{name}");
+            let server = Server::with(&issue(&authority, &[name]));
+            let outcome = deliver_by(world, &rules);
+            match is_taken {
+                true => server.assert_accepted(&outcome, NAME),
+                false => server.assert_put_off(&outcome, wrong),
+            }
+        }
+    });
+}
+
+#[test]
 fn the_certificate_of_a_domain_without_exchangers_has_its_name() {
     in_world(|world| {
         let authority = Authority::new("Partner authority").unwrap();

@@ -1,5 +1,6 @@
 //! What a confined process attempts.
 
+use crate::attacks::Attack;
 use crate::calls;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,11 +22,17 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 
+/// A forbidden attempt.
+pub(crate) fn perform_attack(attack: &Attack) -> Result<(), Errno> {
+    match *attack {
+        Attack::Native(call) => calls::make(call),
+        #[cfg(target_arch = "x86_64")]
+        Attack::Compat(number) => calls::make_compat(number),
+    }
+}
+
 /// What a network child attempts.
 pub(crate) fn perform(action: &str, address: Option<SocketAddr>) -> Result<(), Errno> {
-    if let Some((number, arguments)) = calls::attack(action) {
-        return calls::make(number, arguments);
-    }
     match (action, address) {
         ("nothing" | "orphan", _) => Ok(()),
         ("hold", _) => hold(),
@@ -33,11 +40,6 @@ pub(crate) fn perform(action: &str, address: Option<SocketAddr>) -> Result<(), E
         ("events", _) => events(),
         ("too-much-memory", _) => too_much_memory(),
         ("kill-self", _) => kill(getpid(), Signal::SIGTERM),
-        #[cfg(target_arch = "x86_64")]
-        ("compat", _) => {
-            calls::make_compat();
-            Ok(())
-        }
         ("connect", Some(address)) => tcp(address),
         ("bind-tcp", Some(address)) => {
             let fd = socket(family(&address), SockType::Stream, FLAGS, None)?;
@@ -50,9 +52,6 @@ pub(crate) fn perform(action: &str, address: Option<SocketAddr>) -> Result<(), E
 
 /// What a monitor attempts. `starter` is a process that it has no business with, `file` was open before.
 pub(crate) fn perform_as_monitor(action: &str, child: Pid, starter: Pid, file: &File) -> Result<(), Errno> {
-    if let Some((number, arguments)) = calls::attack(action) {
-        return calls::make(number, arguments);
-    }
     match action {
         "nothing" => Ok(()),
         "hold" => hold(),
@@ -68,7 +67,6 @@ pub(crate) fn perform_as_monitor(action: &str, child: Pid, starter: Pid, file: &
         "probe-child" => kill(child, None),
         "kill-starter" => kill(starter, Signal::SIGKILL),
         "kill-self" => kill(getpid(), Signal::SIGKILL),
-        "socket" => socket(AddressFamily::Inet, SockType::Stream, FLAGS, None).map(drop),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -6,7 +6,7 @@
 //! `attempt sweep child|monitor|reader|updater|signer` makes every system call that is not in the table, in a process each, and prints
 //! those that were survived.
 //!
-//! AS is how the process is started: `asis`, or, for root only, one of those in `start.rs`.
+//! AS is how the process is started: one of those in `start.rs`, most of them for root only.
 //!
 //! Exit status: 0, the action succeeded; 1 to 199, it failed with that errno; 200 and more, the confinement
 //! failed at step (status - 200). A forbidden system call ends the process by SIGSYS.
@@ -14,6 +14,7 @@
 #![expect(unsafe_code, reason = "makes forbidden system calls, and forks")]
 
 mod actions;
+mod attacks;
 mod calls;
 mod start;
 
@@ -85,10 +86,14 @@ fn child(how: &str, action: &str, rest: &[&str]) -> u8 {
         }
         Err(error) => return status_of_failure(&error),
     };
+    let attack = attacks::attack(action);
     if let Err(error) = confine_child(&profile) {
         return status_of_failure(&error);
     }
-    status_of(actions::perform(action, address))
+    status_of(match attack {
+        Some(attack) => actions::perform_attack(&attack),
+        None => actions::perform(action, address),
+    })
 }
 
 /// A complete pair: the child is confined and waits; then the monitor is confined and acts.
@@ -96,7 +101,7 @@ fn monitor(how: &str, action: &str, (reads, updates, signs): Needs) -> u8 {
     if start::as_if(how).is_err() {
         return USAGE;
     }
-    let (monitor, starter) = (getpid(), getppid());
+    let (monitor, starter, attack) = (getpid(), getppid(), attacks::attack(action));
     let (Ok(identity), Ok((ready, child_ready)), Ok((until, hold)), Ok(file)) = (
         Identity::choose("nobody"),
         nix::unistd::pipe(),
@@ -131,10 +136,10 @@ fn monitor(how: &str, action: &str, (reads, updates, signs): Needs) -> u8 {
                 return status_of_failure(&error);
             }
             let confined = nix::unistd::read(&ready, &mut [0]) == Ok(1);
-            let result = if confined {
-                actions::perform_as_monitor(action, child, starter, &File::from(file))
-            } else {
-                Err(Errno::ECHILD)
+            let result = match attack {
+                _ if !confined => Err(Errno::ECHILD),
+                Some(attack) => actions::perform_attack(&attack),
+                None => actions::perform_as_monitor(action, child, starter, &File::from(file)),
             };
             drop(hold);
             status_of(result)
@@ -174,7 +179,7 @@ fn sweep(of_monitor: Option<Needs>) -> u8 {
                 if let Err(error) = confined {
                     leave(status_of_failure(&error));
                 }
-                let _ = calls::make(number, [u64::MAX; 6]);
+                let _ = calls::make((number, [u64::MAX; 6]));
                 leave(0)
             }
             Ok(ForkResult::Parent { child }) => match waitpid(child, None) {

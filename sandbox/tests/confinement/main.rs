@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod child;
+mod escapes;
 mod monitor;
 mod status;
 mod support;

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     version,
-    about,
+    about = "Checks what qmail-remote reads and would do, and never sends mail",
     after_help = "The exit status is 0 when all is well, 1 when not; of lint 1 for warnings, 2 for errors. \
                   A mistake in the command line is 64, an output that cannot be written 74."
 )]

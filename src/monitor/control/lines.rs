@@ -68,8 +68,9 @@ pub(super) struct Entry<M> {
     pub(super) value: M,
 }
 
-/// A line of so many octets is too long.
-pub const LONGEST_LINE: usize = 64 * 1024;
+/// A line of so many octets is too long. What is read at once and the best value so far fit what an ordinary user may lock
+/// in memory, which was 64 KiB for long.
+pub const LONGEST_LINE: usize = 32 * 1024;
 
 /// A line as it comes.
 pub enum Line<'a> {

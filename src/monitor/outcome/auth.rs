@@ -130,9 +130,9 @@ impl Transcript {
         self.authentication.is_none() || self.auth.is_settled
     }
 
-    /// Where MAIL is next.
-    pub(super) fn stage_before_mail(&self) -> Stage {
-        if self.auth.is_known { Stage::Authenticated } else { Stage::Session }
+    /// Whether the server knows us, and no other is to be tried.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.auth.is_known
     }
 
     /// Says once, in the text of whatever comes of it, that the credentials were not used.

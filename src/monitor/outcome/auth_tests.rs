@@ -211,6 +211,8 @@ fn nothing_is_opened_out_of_order_or_for_a_second_server() {
     ] {
         assert_eq!(printed(&plan, &way), LIED, "{way:?}");
     }
+    // Whoever has gone on without them does not come back for them.
+    assert_eq!(task(&plan, &[without(), auth(Plain, "334 "), ASKS]), Err(Broken::Lied));
     for step in 1..3 {
         let lost = [&used[..step], &[claim(Claim::Lost)]].concat();
         assert_eq!(reports_of(&plan, &[session(), lost].concat()), DIED);

@@ -124,6 +124,9 @@ fn a_refused_command_begins_the_transaction_anew() {
             ];
             assert_eq!(reports(1, &[&again[..], &by_data].concat()), format!("r|{ACCEPTED}"));
             assert_eq!(reports(1, &[&again[..], &[queued()]].concat()), LIED, "nothing is accepted there");
+            for step_back in [claim(Claim::TlsEstablished(Proof::NOTHING)), claim(Claim::EndOfData)] {
+                assert_eq!(reports(1, &[&again[..], &[step_back]].concat()), LIED, "MAIL is next");
+            }
             let lost = [&again[..], &[claim(Claim::Lost), claim(Claim::Exhausted)]].concat();
             assert_eq!(reports(1, &lost), DIED, "it is not there");
         }

@@ -51,7 +51,7 @@ impl Transcript {
             Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
             Step::Chunk if (500..=504).contains(&code) => {
                 self.recipients.clear();
-                self.stage = self.stage_before_mail();
+                self.stage = Stage::Again;
             }
             Step::Chunk => return Err(Broken::Lied),
             Step::EndOfData if reply.class() == ReplyClass::Completed => {
@@ -114,11 +114,15 @@ impl Transcript {
             Stage::AllSent | Stage::AllSentRecipients | Stage::Sent => {
                 self.over(MessageReport::Temporary(connection_died(address, true)));
             }
+            Stage::Again if !self.is_authenticated() => {
+                self.walk_on(connection_died(address, false), Words::None)?;
+            }
             // No second server gets what one may have got; and who knows us may have begun to work.
             Stage::Challenged
             | Stage::NamingUser
             | Stage::Responding(_)
             | Stage::Authenticated
+            | Stage::Again
             | Stage::Recipients
             | Stage::Data
             | Stage::Body => {

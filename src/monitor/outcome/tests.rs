@@ -1,41 +1,13 @@
 //! The decision tables: claims in, exact bytes out.
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
-
 use super::*;
 use crate::envelope::Path;
-use crate::host::{HeloName, Host, HostName};
+use crate::host::{Host, HostName};
 use crate::ipc::reason::Reason;
 use crate::ipc::server_reply::ReplyText;
 use crate::ipc::{ConfinementStep, Family, LookupFailure, Request, Step};
-use crate::plan::{OwnAddresses, Protocol, Purpose, Relay, Resolvers, Timeouts, TlsStart};
-
-pub(super) fn plan(recipients: usize) -> Plan {
-    let domain = HostName::parse(b"example.test").unwrap();
-    let recipient = Path::forward(b"bob@example.test").unwrap();
-    let second = Duration::from_secs(1);
-    Plan {
-        purpose: Purpose::Deliver,
-        destination: Destination::Exchangers(domain, OwnAddresses::default()),
-        protocol: Protocol::Smtp,
-        port: 25,
-        tls_start: TlsStart::StartTls,
-        tls: TlsPolicy::OPPORTUNISTIC,
-        exchanger_rules: false,
-        authentication: None,
-        skip: Vec::new(),
-        client_certificate: None,
-        local: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 99)), v6: None },
-        helo: HeloName::parse(b"client.example.test").unwrap(),
-        sender: Path::reverse(b"").unwrap(),
-        recipients: vec![recipient; recipients],
-        message_octets: None,
-        message_offset: 0,
-        timeouts: Timeouts { connect: second, remote: second, dns: second },
-        resolvers: Resolvers { addresses: Vec::new(), trust_ad: false },
-    }
-}
+pub(super) use crate::plan::tests::plan;
+use crate::plan::{Relay, TlsStart};
 
 pub(super) const BEGIN: Message = Message::Request(Request::Begin);
 

@@ -8,13 +8,11 @@ use super::source::{Source, Unreadable};
 use super::wire::Encoder;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, MessageFault};
-use crate::network::channel::{Channel, Deadline, Lost};
+use crate::network::channel::{Channel, Deadline, Lost, RECORD};
 use crate::plan::Plan;
 
 /// What is read at once.
 const PIECE: usize = 32 * 1024;
-/// The most that one TLS record holds (RFC 8446 section 5.1): what is written at once is a multiple.
-const RECORD: usize = 16 * 1024;
 
 /// Why the message was not sent to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -251,3 +251,6 @@ impl<'a> Dialogue<'a> {
         next
     }
 }
+
+#[cfg(test)]
+mod tests;

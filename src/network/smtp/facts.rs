@@ -135,6 +135,19 @@ fn pairs(piece: &[u8]) -> usize {
     piece.iter().zip(next).map(|(&one, &other)| usize::from(one == b'\r' && other == b'\n')).sum()
 }
 
+/// What the fuzz targets reach; see `network/fuzzing.rs`.
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    use super::{Counter, Facts};
+
+    /// The facts of a message that is read in pieces of `size`, not 0.
+    pub(in super::super) fn measured(message: &[u8], size: usize) -> Facts {
+        let mut counter = Counter::default();
+        message.chunks(size).for_each(|piece| counter.count(piece));
+        counter.facts
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@ pub(super) mod dialogue;
 mod extensions;
 mod facts;
 mod flight;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod replies;
 mod source;
 mod transaction;

@@ -66,14 +66,14 @@ impl Replies {
 
 /// One reply in the making.
 #[derive(Debug, Default)]
-struct Parser {
+pub(super) struct Parser {
     lines: Vec<u8>,
     count: usize,
 }
 
 impl Parser {
     /// Takes whole lines off `pending` until the reply is complete.
-    fn feed(&mut self, pending: &mut Vec<u8>) -> Result<Option<Reply>, NoReply> {
+    pub(super) fn feed(&mut self, pending: &mut Vec<u8>) -> Result<Option<Reply>, NoReply> {
         let mut taken = 0;
         let result = loop {
             let rest = pending.get(taken..).unwrap_or_default();

@@ -1,14 +1,12 @@
 //! The documents for administrators against the manual page, which `manual.rs` compares with the program: every
-//! temporary failure has its cause and cure, and no link leads nowhere.
-#![expect(clippy::unwrap_used, reason = "test support: a failed step must stop the test with its cause")]
+//! temporary failure has its cause and cure, no link leads nowhere, and the picture is drawn from its text.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::root;
 
 /// `text` with `{}` in place of what stands between each `open` and `close`.
 fn without_what_varies(text: &str, open: &str, close: &str) -> String {
@@ -89,7 +87,19 @@ fn no_link_leads_nowhere() {
         assert_eq!(dead_links(place, &fs::read_to_string(place).unwrap()), [""; 0], "{}", place.display());
     }
     let readme = root().join("README.md");
-    let dead = "[a](docs/nothing.md) [b](#nothing-at-all) [c](docs/dane.md#nothing) [d](docs#see-it-work)";
+    let dead = "[a](docs/nothing.md) [b](#nothing-at-all) [c](docs/dane.md#nothing) [d](docs#two-commands)";
     assert_eq!(dead_links(&readme, dead).len(), 4);
-    assert_eq!(dead_links(&readme, "[a](#see-it-work) [b](docs) [c](https://example.com/)"), [""; 0]);
+    assert_eq!(dead_links(&readme, "[a](#two-commands) [b](docs) [c](https://example.com/)"), [""; 0]);
+}
+
+#[test]
+fn the_picture_is_that_of_its_text() {
+    let mut draw = Command::new("awk");
+    let drawn =
+        draw.args(["-f", "docs/draw.awk", "docs/processes.txt"]).current_dir(root()).output().unwrap();
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    let drawn = String::from_utf8(drawn.stdout).unwrap();
+    let kept = fs::read_to_string(root().join("docs/processes.svg")).unwrap();
+    assert_eq!(drawn, kept, "run `make picture`");
+    assert!(drawn.contains(">network child</text>") && drawn.ends_with("</svg>\n"));
 }

@@ -1,0 +1,50 @@
+//! Octets of the pipes, into the decoders of both processes. What is decoded survives being encoded, and fits a frame.
+#![no_main]
+
+use std::fmt::Debug;
+use std::io::Write;
+
+use libfuzzer_sys::fuzz_target;
+use qmail_remote::ipc::frame::{Decoder, FrameError, MAX_CONTENT, encode};
+use qmail_remote::ipc::{Message, Reply};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The values in `octets`, and how they end: none at the end of file.
+fn decode<T: DeserializeOwned>(octets: &[u8]) -> (Vec<T>, Option<FrameError>) {
+    let (pipe, mut end) = std::io::pipe().expect("pipe");
+    let (mut decoder, mut values, mut written) = (Decoder::default(), Vec::new(), octets.chunks(1024));
+    loop {
+        match decoder.take() {
+            Ok(Some(value)) => values.push(value),
+            Ok(None) => match written.next() {
+                Some(piece) => {
+                    end.write_all(piece).expect("room in the pipe");
+                    assert_eq!(decoder.fill(&pipe), Ok(true));
+                }
+                None => {
+                    drop(end);
+                    return (values, decoder.fill(&pipe).err());
+                }
+            },
+            Err(error) => return (values, Some(error)),
+        }
+    }
+}
+
+fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(octets: &[u8]) {
+    let (values, _) = decode::<T>(octets);
+    let mut again = Vec::new();
+    for value in &values {
+        // A peer may write a number longer than it needs to be: of ours, none is.
+        let frame = encode(value).expect("what came in a frame goes into one");
+        assert!(frame.len() <= MAX_CONTENT + 4);
+        again.extend_from_slice(&frame);
+    }
+    assert_eq!(decode::<T>(&again), (values, None));
+}
+
+fuzz_target!(|data: &[u8]| {
+    round_trip::<Message>(data);
+    round_trip::<Reply>(data);
+});

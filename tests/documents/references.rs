@@ -1,0 +1,178 @@
+//! What documents refer to is there: files, and tests by their names.
+
+use std::collections::BTreeMap;
+
+use crate::{assert_written, files, read, root};
+
+/// The documents that name proofs.
+fn documents() -> Vec<String> {
+    [files(&["docs"], ".md"), vec!["SECURITY.md".into(), "CONTRIBUTING.md".into(), "fuzz/README.md".into()]]
+        .concat()
+}
+
+/// What stands between single backquotes on a line.
+pub(crate) fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Parameters of other programs that look like sentences.
+const NO_TESTS: [&str; 1] = ["smtp_tls_dane_insecure_mx_policy"];
+
+/// Whether a span can only be the name of a test: a sentence of four words or more.
+fn is_sentence(span: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|o| o.is_ascii_lowercase() || o.is_ascii_digit());
+    span.split('_').count() >= 4 && span.split('_').all(is_word) && !NO_TESTS.contains(&span)
+}
+
+/// All tests, and the files they are in: functions behind `#[test]`, and those that a test program of its own lists.
+pub(crate) fn tests() -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in files(&["src", "sandbox", "tests"], ".rs") {
+        let text = read(&path);
+        let mut after_test = false;
+        for line in text.lines().map(str::trim) {
+            let function =
+                line.strip_prefix("fn ").filter(|_| after_test).and_then(|rest| rest.split_once('('));
+            after_test = line == "#[test]" || after_test && line.starts_with("#[");
+            // ("name", name),
+            let listed = line.strip_prefix("(\"").and_then(|rest| rest.split_once("\", "));
+            let listed = listed.filter(|(name, rest)| name.contains('_') && rest.starts_with(name));
+            for (name, _) in function.into_iter().chain(listed) {
+                found.entry(name.to_owned()).or_default().push(path.clone());
+            }
+        }
+    }
+    assert!(found.len() > 300, "only {} tests were found", found.len());
+    found
+}
+
+/// Whether a span can only be a place in the tree.
+fn is_place(span: &str) -> bool {
+    let first = span.split('/').next().unwrap_or_default();
+    span.contains('/')
+        && ["src", "sandbox", "tests", "docs", "fuzz", "packaging", ".ci"].contains(&first)
+        && !span.contains(['*', ' '])
+        && !span.contains("NAME")
+}
+
+/// Whether what a span names is there: a test, a place, or a test in a place. Other spans name nothing.
+fn leads_nowhere(span: &str, tests: &BTreeMap<String, Vec<String>>) -> bool {
+    let (place, test) = match span.split_once("::") {
+        Some((place, test)) if is_place(place) => (place, Some(test)),
+        _ => (span, None),
+    };
+    is_sentence(span) && !tests.contains_key(span)
+        || is_place(place) && !root().join(place).exists()
+        || test.is_some_and(|test| !read(place).contains(&format!("fn {test}()")))
+}
+
+/// References of a text that lead nowhere.
+fn dangling(text: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    spans(text).filter(|span| leads_nowhere(span, tests)).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_documents_name_is_there() {
+    let tests = tests();
+    for document in documents() {
+        assert_eq!(dangling(&read(&document), &tests), [""; 0], "{document}");
+    }
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_seen() {
+    let tests = tests();
+    assert_eq!(
+        dangling("| `what_documents_name_is_there` | `src/lib.rs`, `tests/world/` |", &tests),
+        [""; 0]
+    );
+    assert_eq!(dangling("`no_test_has_this_name`", &tests), ["no_test_has_this_name"]);
+    assert_eq!(dangling("`tests/documents/references.rs::what_documents_name_is_there`", &tests), [""; 0]);
+    assert_eq!(
+        dangling("`tests/documents/main.rs::no_such_test` `std::fs`", &tests),
+        ["tests/documents/main.rs::no_such_test"]
+    );
+    assert_eq!(dangling("`tests/no-such-file.txt` `a_b`", &tests), ["tests/no-such-file.txt"]);
+}
+
+/// The documents that an auditor reads: a test that they name is one click away.
+const LINKED: [&str; 3] = ["SECURITY.md", "docs/past-vulnerabilities.md", "docs/unsafe.md"];
+
+/// Where a name in backquotes leads, seen from the root; `old` is where it has led so far. Of a test that several files have,
+/// that must be one of them.
+fn target<'a>(span: &'a str, old: Option<&str>, tests: &'a BTreeMap<String, Vec<String>>) -> Option<&'a str> {
+    match tests.get(span).map(Vec::as_slice) {
+        Some([only]) => Some(only),
+        Some(several) => {
+            let chosen = several.iter().find(|path| old.is_some_and(|old| old.ends_with(*path)));
+            Some(chosen.unwrap_or_else(|| panic!("link `{span}` to one of {several:?}")))
+        }
+        None => Some(span).filter(|span| is_place(span)),
+    }
+}
+
+/// A document with each test and each place that it names linked to where it is; `up` leads from there to the root.
+fn with_links(text: &str, up: &str, tests: &BTreeMap<String, Vec<String>>) -> String {
+    let (mut rest, mut linked) = (text, String::new());
+    while let Some((before, after)) = rest.split_once('`') {
+        let (span, after) = after.split_once('`').unwrap_or_else(|| panic!("one backquote: {after}"));
+        let old = after.strip_prefix("](").and_then(|link| link.split_once(')'));
+        let old = old.filter(|_| before.ends_with('['));
+        match target(span, old.map(|(old, _)| old), tests) {
+            Some(target) => {
+                let before = before.strip_suffix('[').filter(|_| old.is_some()).unwrap_or(before);
+                linked += &format!("{before}[`{span}`]({up}{target})");
+                rest = old.map_or(after, |(_, after)| after);
+            }
+            None => {
+                linked += &format!("{before}`{span}`");
+                rest = after;
+            }
+        }
+    }
+    linked + rest
+}
+
+#[test]
+fn every_proof_is_linked_to_where_it_is() {
+    let tests = tests();
+    for document in LINKED {
+        let up = if document.contains('/') { "../" } else { "" };
+        assert_written(document, &with_links(&read(document), up, &tests));
+    }
+}
+
+#[test]
+fn a_link_to_another_place_is_mended() {
+    let tests = tests();
+    let (name, place) = ("every_proof_is_linked_to_where_it_is", "tests/documents/references.rs");
+    let right = format!("see [`{name}`](../{place}), `a_b`");
+    for text in
+        [format!("see `{name}`, `a_b`"), format!("see [`{name}`](../tests/x.rs), `a_b`"), right.clone()]
+    {
+        assert_eq!(with_links(&text, "../", &tests), right);
+    }
+    let several = "[`the_examples_of_the_manual_page`](src/monitor/control/authsenders.rs)";
+    assert_eq!(with_links(several, "", &tests), several);
+    assert_eq!(with_links("`docs/ipc.md`", "", &tests), "[`docs/ipc.md`](docs/ipc.md)");
+}
+
+/// Every row of these documents' tables names a proof.
+#[test]
+fn every_claim_names_its_proof() {
+    let tests = tests();
+    for document in ["docs/past-vulnerabilities.md"] {
+        let text = read(document);
+        let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| -"));
+        let mut count = 0;
+        for row in rows.filter(|row| !row.ends_with("| proof |")) {
+            let proof = row.rsplit('|').nth(1).unwrap_or_default();
+            let is_proof =
+                |span: &str| tests.contains_key(span) || is_place(span) && root().join(span).exists();
+            assert!(spans(proof).any(is_proof), "{document}: no proof: {row}");
+            count += 1;
+        }
+        assert!(count > 10, "{document} has {count} rows");
+    }
+}

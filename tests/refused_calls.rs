@@ -1,0 +1,114 @@
+//! Where the kernel lacks something, or a container's own filter of system calls answers with an error: what
+//! docs/operations.md says of it. Nothing is delivered without a sandbox; without Landlock everything is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    reason = "test support: a failed step must stop the test with its cause"
+)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod held;
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::thread;
+
+use held::{ACCEPTED, Held, Stage, delivery, route_to_held};
+use nix::libc::{self, c_long};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use world::{Identity, Needs, Outcome, in_world};
+
+const LANDLOCK: [c_long; 3] =
+    [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self];
+
+/// What Docker answers for calls that it forbids, and a kernel for those that it does not have.
+const ERRORS: [i32; 2] = [libc::EPERM, libc::ENOSYS];
+
+/// A delivery by `identity`, where each of `calls` fails with `errno`.
+fn without(calls: &[c_long], errno: i32, identity: Identity) -> Outcome {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let error = SeccompAction::Errno(errno.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, error, architecture).unwrap();
+    let program = BpfProgram::try_from(filter).unwrap();
+    // It is the thread's, and that of what it starts.
+    let started = thread::spawn(move || {
+        seccompiler::apply_filter(&program).unwrap();
+        delivery().identity(identity).run()
+    });
+    started.join().unwrap()
+}
+
+#[test]
+fn without_landlock_messages_are_delivered() {
+    in_world(|world| {
+        route_to_held(world);
+        for errno in ERRORS.into_iter().chain([libc::EOPNOTSUPP]) {
+            let held = Held::at(Stage::EndOfData);
+            held.go_on();
+            without(&LANDLOCK, errno, Identity::Qmailr).assert_reports(&ACCEPTED);
+            assert!(held.seen().whole, "{errno}");
+        }
+    });
+}
+
+/// A call of the program, and the report when it fails; the answers are EPERM and ENOSYS, in this order, where the
+/// report says which.
+const NEEDED: &[(&str, c_long, &str)] = &[
+    (
+        "seccomp",
+        libc::SYS_seccomp,
+        "ZUnable to confine qmail-remote: seccomp: the system refused ({}): the kernel needs CONFIG_SECCOMP_FILTER (Linux 4.14 \
+         or later). (#4.3.0)\n",
+    ),
+    (
+        "capset",
+        libc::SYS_capset,
+        "ZUnable to confine qmail-remote: capabilities: the system refused ({}): look for a container or a security module \
+         that interferes. (#4.3.0)\n",
+    ),
+    ("chroot", libc::SYS_chroot, "ZUnable to confine the network process: root directory. (#4.3.0)\n"),
+    (
+        "setgroups",
+        libc::SYS_setgroups,
+        "ZUnable to confine the network process: supplementary groups. (#4.3.0)\n",
+    ),
+    ("setresgid", libc::SYS_setresgid, "ZUnable to confine the network process: group id. (#4.3.0)\n"),
+    ("setresuid", libc::SYS_setresuid, "ZUnable to confine the network process: user id. (#4.3.0)\n"),
+    ("prctl", libc::SYS_prctl, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
+    ("close_range", libc::SYS_close_range, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
+    ("madvise", libc::SYS_madvise, "ZUnable to read control files. (#4.3.0)\n"),
+];
+
+#[test]
+fn without_a_call_that_confinement_needs_nothing_is_sent() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        let server = TcpListener::bind("192.0.2.10:25").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let names = ["EPERM: Operation not permitted", "ENOSYS: Function not implemented"];
+        for (call, number, report) in NEEDED {
+            for (errno, name) in ERRORS.into_iter().zip(names) {
+                println!("{call}: {name}");
+                without(&[*number], errno, Identity::Root).assert_reports(&[report.replace("{}", name)]);
+            }
+        }
+        assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "something was sent");
+    });
+}
+
+#[test]
+fn without_memory_that_stays_out_of_swap_messages_are_delivered() {
+    in_world(|world| {
+        route_to_held(world);
+        for errno in ERRORS {
+            let held = Held::at(Stage::EndOfData);
+            held.go_on();
+            without(&[libc::SYS_mlock], errno, Identity::Qmailr).assert_reports(&ACCEPTED);
+            assert!(held.seen().whole, "{errno}");
+        }
+    });
+}
