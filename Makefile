@@ -56,7 +56,9 @@ dist:
 	packaging/dist.sh
 
 # The Debian package, from that.
-deb: dist
+deb:
+	packaging/dependencies.sh package
+	packaging/dist.sh
 	packaging/build-deb.sh
 
 # The picture of README.md.
