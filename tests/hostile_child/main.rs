@@ -25,6 +25,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use orders::{
+    a_delivery_cut_off_anywhere_is_no_success, a_success_takes_every_step_once_and_in_its_order,
+    every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
+};
 use world::certificates::{Content, Identity};
 use world::{Delivery, Identity as User, Letter, Message, Needs, Outcome, Running, World, in_world_named};
 
@@ -46,14 +50,11 @@ const TESTS: &[Test] = &[
     ("a_verdict_stands_whatever_the_child_does_next", a_verdict_stands_whatever_the_child_does_next),
     ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
     ("a_child_that_is_silent_stopped_or_deaf_is_killed", a_child_that_is_silent_stopped_or_deaf_is_killed),
-    ("a_delivery_cut_off_anywhere_is_no_success", orders::a_delivery_cut_off_anywhere_is_no_success),
-    (
-        "a_success_takes_every_step_once_and_in_its_order",
-        orders::a_success_takes_every_step_once_and_in_its_order,
-    ),
+    ("a_delivery_cut_off_anywhere_is_no_success", a_delivery_cut_off_anywhere_is_no_success),
+    ("a_success_takes_every_step_once_and_in_its_order", a_success_takes_every_step_once_and_in_its_order),
     (
         "every_exit_code_and_every_deadly_signal_is_a_temporary_failure",
-        orders::every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
+        every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
     ),
     ("no_descriptor_of_the_child_takes_a_report", no_descriptor_of_the_child_takes_a_report),
     ("no_descriptor_is_passed_to_the_monitor", no_descriptor_is_passed_to_the_monitor),
