@@ -8,14 +8,14 @@ use world::in_world;
 use world::patience::{LONG_ENOUGH, accept};
 use world::peer::Peer;
 
-use crate::records::of;
+use crate::records::{no_match, of};
 use crate::scene::delivery;
 
-/// The name that the client gives a server whose records, which match, stand under `owner`. The exchanger is
+/// What a server sees of the handshake whose records stand under `owner`, and match or not. The exchanger is
 /// `mx1.dane.test`, a secure alias of `mx2.dane.test`.
-fn name_given(owner: &str) -> Option<String> {
+fn seen_by_the_server(owner: &str, matches: bool, report: &str) -> Result<Option<String>, String> {
     let certificate = certificates::Identity::self_signed(&["other.test"]).unwrap();
-    let record = of(3, 1, 1, &certificate.certificate);
+    let record = if matches { of(3, 1, 1, &certificate.certificate) } else { no_match() };
     let zone =
         "dane.test MX 10 mx1.dane.test\nmx1.dane.test CNAME mx2.dane.test\nmx2.dane.test A 192.0.2.20\n";
     let zone = format!("{zone}_25._tcp.{owner} TLSA {record}\n");
@@ -29,10 +29,11 @@ fn name_given(owner: &str) -> Option<String> {
             assert!(peer.line().unwrap().starts_with(command.as_bytes()));
         }
         peer.send(b"220 go ahead\r\n").unwrap();
-        peer.start_tls(&certificate.acceptor().unwrap()).unwrap().indicated_name()
+        let session = peer.start_tls(&certificate.acceptor().unwrap());
+        session.map(|session| session.indicated_name())
     });
     let outcome = delivery("dane.test").run();
-    outcome.assert_reports(&["ZConnected to 192.0.2.20 but connection died. (#4.4.2)\n"]);
+    outcome.assert_reports(&[report]);
     server.join().unwrap()
 }
 
@@ -40,7 +41,21 @@ fn name_given(owner: &str) -> Option<String> {
 fn the_server_is_told_the_base_domain() {
     in_world(|world| {
         world.control("me", "client.example.test\n");
-        assert_eq!(name_given("mx2.dane.test").as_deref(), Some("mx2.dane.test"));
-        assert_eq!(name_given("mx1.dane.test").as_deref(), Some("mx1.dane.test"));
+        let died = "ZConnected to 192.0.2.20 but connection died. (#4.4.2)\n";
+        for owner in ["mx2.dane.test", "mx1.dane.test"] {
+            let name = seen_by_the_server(owner, true, died).unwrap();
+            assert_eq!(name.as_deref(), Some(owner));
+        }
+    });
+}
+
+#[test]
+fn a_server_that_does_not_match_gets_an_alert_and_no_session() {
+    in_world(|world| {
+        world.control("me", "client.example.test\n");
+        let refused = "ZTLSA X.509 cert required but missing from: mx1.dane.test for dane.test: no matching DANE TLSA \
+                       records. (#4.4.1)\n";
+        let error = seen_by_the_server("mx2.dane.test", false, refused).unwrap_err();
+        assert!(error.contains("alert"), "{error}");
     });
 }
