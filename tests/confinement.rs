@@ -297,11 +297,13 @@ fn what_the_user_database_leaves_open_is_closed() {
     });
 }
 
-/// A provider of OpenSSL's that is none, and leaves a file open when it is loaded.
+/// A provider of OpenSSL's that is none, and leaves a file open twice when it is loaded: there is one free place below the
+/// message pipe.
 const PROVIDER: &str = r#"
 #include <fcntl.h>
 
-__attribute__((constructor)) static void loaded(void) { open(LEFT_OPEN, O_RDWR | O_CREAT | O_APPEND, 0600); }
+static void leave_open(void) { open(LEFT_OPEN, O_RDWR | O_CREAT | O_APPEND, 0600); }
+__attribute__((constructor)) static void loaded(void) { leave_open(); leave_open(); }
 int OSSL_provider_init(void) { return 0; }
 "#;
 
