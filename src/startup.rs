@@ -70,3 +70,18 @@ pub fn single_threaded() -> bool {
     // The link count of the directory is 2 plus the number of threads.
     nix::sys::stat::stat("/proc/self/task").is_ok_and(|task| task.st_nlink == 3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_thread_is_seen() {
+        // The test has one of its own, or not, as the harness likes.
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let second = std::thread::spawn(move || receiver.recv());
+        assert!(!single_threaded());
+        drop(sender);
+        second.join().unwrap().unwrap_err();
+    }
+}

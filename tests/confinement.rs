@@ -76,7 +76,7 @@ fn assert_powerless(child: Pid) {
         assert_eq!(status[set], NO_CAPABILITY, "{set}");
     }
     assert_eq!((&*status["Seccomp"], &*status["NoNewPrivs"]), ("2", "1"));
-    assert_eq!(status["Threads"], "1");
+    assert_eq!((&*status["Threads"], &*status["Umask"]), ("1", "0077"));
     let limits = fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
     let limit = |name: &str| {
         let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit of this name");
@@ -158,7 +158,7 @@ fn the_monitor_is_confined_and_keeps_one_capability_at_most() {
             look_at(world, identity, |monitor, _| {
                 let status = status(monitor);
                 assert_eq!((&*status["Seccomp"], &*status["NoNewPrivs"]), ("2", "1"));
-                assert_eq!(status["Threads"], "1");
+                assert_eq!((&*status["Threads"], &*status["Umask"]), ("1", "0077"));
                 // Number 5 is CAP_KILL: the child of root is another user's.
                 let kept = if identity == Identity::Root { "0000000000000020" } else { NO_CAPABILITY };
                 assert_eq!((&*status["CapEff"], &*status["CapPrm"]), (kept, kept));
@@ -290,6 +290,46 @@ fn what_the_user_database_leaves_open_is_closed() {
         let leaking = delivery().identity(Identity::Root).env("LD_LIBRARY_PATH", world.scratch());
         let (running, held) = held_delivery(Held::at, leaking);
         assert!(left_open.exists(), "nobody was asked");
+        assert_own_descriptors(running.pid(), running.child_pid());
+        held.go_on();
+        running.wait().assert_reports(&ACCEPTED);
+        assert!(held.seen().whole);
+    });
+}
+
+/// A provider of OpenSSL's that is none, and leaves a file open twice when it is loaded: there is one free place below the
+/// message pipe.
+const PROVIDER: &str = r#"
+#include <fcntl.h>
+
+static void leave_open(void) { open(LEFT_OPEN, O_RDWR | O_CREAT | O_APPEND, 0600); }
+__attribute__((constructor)) static void loaded(void) { leave_open(); leave_open(); }
+int OSSL_provider_init(void) { return 0; }
+"#;
+
+#[test]
+fn what_the_configuration_of_openssl_leaves_open_is_closed() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        world.require(Needs::Program("cc"));
+        route_to_held(world);
+        let left_open = world.scratch().join("left-open");
+        let provider = world.scratch().join("leak.so");
+        let source = world.file("leak.c", PROVIDER);
+        let mut compiler = programs::command("cc");
+        compiler.args(["-shared", "-fPIC", &format!("-DLEFT_OPEN=\"{}\"", left_open.display()), "-o"]);
+        programs::run(compiler.arg(&provider).arg(source));
+        let sections = format!(
+            "openssl_conf = a\n[a]\nproviders = b\n[b]\nleak = c\n[c]\nmodule = {}\nactivate = 1\n",
+            provider.display()
+        );
+        let configuration = world.file("openssl.cnf", sections);
+        programs::run(
+            programs::command("mount").arg("--bind").arg(configuration).arg("/etc/ssl/openssl.cnf"),
+        );
+
+        let (running, held) = held_delivery(Held::at, delivery().identity(Identity::Root));
+        assert!(left_open.exists(), "the configuration was not read");
         assert_own_descriptors(running.pid(), running.child_pid());
         held.go_on();
         running.wait().assert_reports(&ACCEPTED);

@@ -21,6 +21,7 @@ use held::{ACCEPTED, Held, PROGRAM, Stage, delivery, delivery_after, route_to_he
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 use world::running::children_of;
+use world::smtp_sink::{Options, SmtpSink};
 use world::{Delivery, Identity, Letter, Needs, World, in_world, patience, programs};
 
 const UNREADABLE: &str = "ZUnable to read message. (#4.3.0)\n";
@@ -113,6 +114,34 @@ fn a_full_report_pipe_is_waited_for() {
             let output = started.wait_with_output().unwrap();
             assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         }
+    });
+}
+
+/// The kernel takes reports longer than a page in pieces.
+#[test]
+fn a_report_that_the_pipe_takes_in_part_is_written_whole() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        let address = "192.0.2.10:25".parse().unwrap();
+        let sink = SmtpSink::start(&[address], Options::named("mx1.example.test")).unwrap();
+        let recipients = vec!["bob@example.test"; 2500];
+        let (mut reader, writer, filled) = full_pipe(true);
+        let mut octets = vec![0; 4096];
+        reader.read_exact(&mut octets).unwrap();
+        let message = fs::File::open(world.file("message", "Subject: x\n\nHello.\n")).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["example.test", "alice@sender.test"]).args(&recipients).env_clear().current_dir("/");
+        let started = command.stdin(message).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        let pid = Pid::from_raw(i32::try_from(started.id()).unwrap());
+        assert_eq!(sink.wait_for_messages(1, patience::LONG_ENOUGH).len(), 1);
+        patience::until(|| children_of(pid).is_empty().then_some(())).expect("the end of the child");
+        reader.read_to_end(&mut octets).unwrap();
+        let success = "K192.0.2.10 accepted message.\nRemote host said: 250 2.0.0 accepted\n\0";
+        let reports = "r\0".repeat(recipients.len()) + success;
+        assert_eq!(String::from_utf8_lossy(&octets[filled..]), reports);
+        assert!(started.wait_with_output().unwrap().status.success());
     });
 }
 

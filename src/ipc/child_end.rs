@@ -19,7 +19,8 @@ use crate::tls_policy::TlsPolicy;
 /// The exit status of a child whose monitor is gone. Nobody reads it.
 const MONITOR_GONE: u8 = 1;
 
-/// The child's descriptor for the write end of the message pipe. No higher one is open when it begins to work.
+/// The child's descriptor for the write end of the message pipe. 0 to 2 are the only others that are open when it begins to
+/// work.
 pub const MESSAGE_PIPE: RawFd = 4;
 
 /// After this time without a write the next claim is written at once.

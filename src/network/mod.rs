@@ -17,6 +17,8 @@ mod smtp;
 mod tls;
 mod walk;
 
+use nix::errno::Errno;
+use nix::unistd::close;
 use sandbox::ChildProfile;
 
 use crate::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
@@ -33,8 +35,11 @@ pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     tls::load_configuration();
     // The dates of certificates are compared with the clock, and for that the time zone's file is opened once.
     sys::load_time_zone();
-    // What it leaves open must not come along.
-    if sys::close_from(MESSAGE_PIPE.saturating_add(1)).is_err() {
+    // What it leaves open must not come along, in the one free place below the pipe or above it.
+    let below = close(MESSAGE_PIPE.saturating_sub(1));
+    if !matches!(below, Ok(()) | Err(Errno::EBADF))
+        || sys::close_from(MESSAGE_PIPE.saturating_add(1)).is_err()
+    {
         sandbox::leave(NOT_CONFINED);
     }
     if let Err(error) = sandbox::confine_child(profile) {
