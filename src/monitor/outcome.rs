@@ -445,6 +445,8 @@ mod chunk_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
+mod probe_tests;
+#[cfg(test)]
 mod qmtp_tests;
 #[cfg(test)]
 mod signing_tests;

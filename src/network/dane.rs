@@ -113,7 +113,10 @@ pub(super) async fn of_exchanger<T>(
     addresses: [&Lookup<T>; 2],
     port: u16,
 ) -> Dane {
-    let (address, canonical) = address_status(resolver, exchanger, name, addresses).await;
+    let (address, canonical) = match address_status(name, addresses) {
+        Some(known) => known,
+        None => (status_of_alias(&resolver.alias(exchanger).await), None),
+    };
     if let Some(known) = without_asking(name, address) {
         return known;
     }
@@ -127,30 +130,27 @@ pub(super) async fn of_exchanger<T>(
     decide(look_up(resolver, exchanger.clone(), port).await)
 }
 
-/// The status of the addresses, and the end of the chain of aliases when that is secure.
-async fn address_status<T>(
-    resolver: &Resolver,
-    exchanger: &HostName,
+/// The status of the addresses, and the end of the chain of aliases when that is secure; none: the alias itself is to be
+/// asked for.
+fn address_status<T>(
     name: NameStatus,
     addresses: [&Lookup<T>; 2],
-) -> (AddressStatus, Option<HostName>) {
+) -> Option<(AddressStatus, Option<HostName>)> {
     let mut is_alias = false;
     for lookup in addresses {
         match lookup {
             Lookup::Found(Answer::Secure(_), Owner::Target(end)) => {
-                return (AddressStatus::Secure, Some(end.clone()));
+                return Some((AddressStatus::Secure, Some(end.clone())));
             }
             Lookup::Found(Answer::Secure(_), Owner::Itself | Owner::OddTarget) => {
-                return (AddressStatus::Secure, None);
+                return Some((AddressStatus::Secure, None));
             }
             Lookup::Found(Answer::Insecure(_), owner) => is_alias |= *owner != Owner::Itself,
             Lookup::NoData | Lookup::NoName | Lookup::Failed => {}
         }
     }
-    if name == NameStatus::Insecure || !is_alias {
-        return (AddressStatus::Insecure, None);
-    }
-    (status_of_alias(&resolver.alias(exchanger).await), None)
+    let is_known = name == NameStatus::Insecure || !is_alias;
+    is_known.then_some((AddressStatus::Insecure, None))
 }
 
 /// The status of insecure addresses behind an alias.
@@ -199,6 +199,50 @@ mod tests {
     fn a_secure_exchanger_with_secure_addresses_or_a_secure_alias_is_asked() {
         assert_eq!(without_asking(NameStatus::Secure, AddressStatus::Secure), None);
         assert_eq!(without_asking(NameStatus::Secure, AddressStatus::SecureAlias), None);
+    }
+
+    /// The addresses of one family, of no matter what value.
+    fn found(answer: fn(Vec<u8>) -> Answer<Vec<u8>>, owner: Owner) -> Lookup<u8> {
+        Lookup::Found(answer(Vec::new()), owner)
+    }
+
+    #[test]
+    fn the_alias_of_insecure_addresses_is_asked_for_where_the_name_is_secure() {
+        let (itself, alias) =
+            (found(Answer::Insecure, Owner::Itself), found(Answer::Insecure, Owner::OddTarget));
+        let target = found(Answer::Insecure, Owner::Target(base()));
+        let insecure = Some((AddressStatus::Insecure, None));
+        for (addresses, known) in [
+            ([&alias, &alias], None),
+            ([&alias, &Lookup::NoData], None),
+            ([&Lookup::Failed, &alias], None),
+            ([&alias, &itself], None),
+            ([&target, &Lookup::NoName], None),
+            ([&itself, &itself], insecure.clone()),
+            ([&itself, &Lookup::NoData], insecure.clone()),
+            ([&Lookup::NoData, &Lookup::Failed], insecure.clone()),
+        ] {
+            assert_eq!(address_status(NameStatus::Secure, addresses), known, "{addresses:?}");
+            assert_eq!(address_status(NameStatus::Insecure, addresses), insecure, "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn secure_addresses_of_either_family_are_enough() {
+        let (secure, insecure) =
+            (found(Answer::Secure, Owner::Itself), found(Answer::Insecure, Owner::Itself));
+        let odd = found(Answer::Secure, Owner::OddTarget);
+        let target = found(Answer::Secure, Owner::Target(base()));
+        for (addresses, canonical) in [
+            ([&secure, &Lookup::NoData], None),
+            ([&insecure, &secure], None),
+            ([&Lookup::NoName, &odd], None),
+            ([&target, &secure], Some(base())),
+            ([&Lookup::Failed, &target], Some(base())),
+        ] {
+            let known = Some((AddressStatus::Secure, canonical));
+            assert_eq!(address_status(NameStatus::Secure, addresses), known, "{addresses:?}");
+        }
     }
 
     #[test]

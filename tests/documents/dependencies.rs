@@ -1,6 +1,8 @@
 //! Every dependency has its reason beside it, and no build of the program has what is there for the fuzz targets.
 
-use crate::read;
+use std::process::Command;
+
+use crate::{read, root};
 
 /// The dependencies of a manifest that have no comment in the line above.
 fn without_a_reason(manifest: &str) -> Vec<&str> {
@@ -49,4 +51,46 @@ fn no_build_of_the_program_has_the_fuzzers_door() {
     let doors =
         ["src/network/mod.rs", "src/network/qmtp.rs", "src/network/smtp/facts.rs", "src/network/smtp/mod.rs"];
     assert_eq!(mentions.collect::<Vec<_>>(), doors);
+}
+
+/// What a release says that the programs are built from: the crates of Cargo.lock by their checksums, all that the manifest
+/// names and nothing that tests alone use.
+#[test]
+fn the_bill_of_materials_is_what_the_programs_are_built_from() {
+    let made =
+        Command::new(root().join("packaging/sbom.sh")).args(["9.9", "0123abcd", "86400"]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let bill = String::from_utf8(made.stdout).unwrap();
+    assert!(bill.contains("\nDocumentNamespace: urn:qmail-remote:9.9:0123abcd\n"), "{bill}");
+    assert!(bill.contains("\nCreated: 1970-01-02T00:00:00Z\n"), "{bill}");
+
+    let lock = read("Cargo.lock");
+    let value = |part: &str, key: &str| {
+        part.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim_matches('"').to_owned())
+    };
+    let locked: Vec<_> = lock
+        .split("\n\n")
+        .map(|part| (value(part, "name = "), value(part, "version = "), value(part, "checksum = ")))
+        .collect();
+    let mut names = Vec::new();
+    for part in bill.split("\n\n").filter(|part| part.starts_with("PackageName: ")) {
+        let name = value(part, "PackageName: ").unwrap();
+        let listed =
+            (Some(name.clone()), value(part, "PackageVersion: "), value(part, "PackageChecksum: SHA256: "));
+        assert!(name == "OpenSSL" || locked.contains(&listed), "{part}");
+        names.push(name);
+    }
+
+    let manifest = read("Cargo.toml");
+    let named = |section: &str| -> Vec<String> {
+        let (_, rest) = manifest.split_once(&format!("\n[{section}]\n")).unwrap();
+        let lines = rest.lines().take_while(|line| !line.starts_with('['));
+        lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect()
+    };
+    let needed = named("dependencies");
+    assert!(needed.iter().all(|name| names.contains(name)), "{needed:?} {names:?}");
+    for for_tests in ["libtest-mimic", "tempfile", "world"] {
+        assert!(named("dev-dependencies").contains(&for_tests.to_owned()), "{for_tests}");
+        assert!(!names.contains(&for_tests.to_owned()), "{for_tests}");
+    }
 }

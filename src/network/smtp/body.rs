@@ -120,3 +120,14 @@ pub(super) fn whole_chunk(plan: &Plan, octets: u64) -> Option<Vec<u8>> {
     encoder.finish(&mut wire).ok()?;
     (u64::try_from(wire.len()).ok()? == length).then_some(wire)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_announced_as_the_last() {
+        assert_eq!(chunk_command(0), b"BDAT 0 LAST\r\n");
+        assert_eq!(chunk_command(u64::MAX), b"BDAT 18446744073709551615 LAST\r\n");
+    }
+}

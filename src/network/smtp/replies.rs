@@ -187,6 +187,20 @@ mod tests {
                 .is_some()
         );
         assert_eq!(parse(&b"250-\n".repeat(MOST_LINES + 1), 1000), Err(NoReply::NotSmtp), "too many lines");
-        assert_eq!(parse(&line(1000).repeat(66), 1000), Err(NoReply::NotSmtp), "too many octets");
+        let (lines, last) = (line(512).repeat(127), [b"250 ", &[b'x'; 507][..]].concat());
+        assert_eq!(lines.len() + last.len() + 1, MOST_OCTETS);
+        let within = [&lines[..], &last, b"\n"].concat();
+        assert_eq!(parse(&within, 1000).unwrap().unwrap().0.lines, within);
+        let over = [&lines[..], &last, b"x\n"].concat();
+        assert_eq!(parse(&over, 1000), Err(NoReply::NotSmtp), "too many octets");
+    }
+
+    #[test]
+    fn what_arrived_beyond_a_reply_is_seen() {
+        let mut replies = Replies { pending: b"220 go\r\n250".to_vec() };
+        assert!(Parser::default().feed(&mut replies.pending).unwrap().is_some());
+        assert!(!replies.is_empty());
+        replies.pending.clear();
+        assert!(replies.is_empty());
     }
 }
