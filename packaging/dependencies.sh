@@ -13,7 +13,7 @@ beside_postfix="exim4-daemon-light opensmtpd"
 build="gcc libc6-dev libssl-dev pkg-config iproute2 util-linux"
 test="$build postfix unbound nsd ldnsutils openssl strace uidmap procps
     sasl2-bin libsasl2-modules libsasl2-modules-db mandoc g++
-    debhelper dh-apparmor lintian debootstrap rpm apparmor checkpolicy semodule-utils"
+    debhelper dh-apparmor lintian debootstrap rpm apparmor checkpolicy semodule-utils valgrind"
 # What those two are linked with.
 libraries="libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0"
 

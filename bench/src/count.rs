@@ -1,7 +1,7 @@
 //! `bench count PROGRAM`: what a small delivery costs in numbers that do not depend on the hour, each under a ceiling.
 //!
-//! Both processes of a delivery are counted together: system calls, and pages that are touched first or copied after the
-//! fork (what getrusage(2) calls faults without a disk). Round trips have tests of their own, `tests/round_trips.rs`. A
+//! Both processes of a delivery are counted together: system calls, pages that are touched first or copied after the
+//! fork (what getrusage(2) calls faults without a disk), and instructions outside the kernel. Round trips have tests of their own, `tests/round_trips.rs`. A
 //! ceiling stands a little above what was counted when it was set: whether an answer is there already when it is read is
 //! the machine's business. Whoever makes something cheaper lowers it.
 #![expect(unsafe_code, reason = "a process asks to be traced between fork and exec")]
@@ -20,6 +20,7 @@ use world::certificates::Authority;
 use world::{Needs, World};
 
 use crate::contest::Contest;
+use crate::instructions::Counter;
 use crate::process::Job;
 use crate::sink::{Manner, Sink};
 use crate::{Anything, Options};
@@ -29,11 +30,12 @@ use crate::{Anything, Options};
 struct Counts {
     calls: u64,
     pages: u64,
+    instructions: u64,
 }
 
 /// As counted on Debian 12, and a twentieth.
-const PLAINTEXT: Counts = Counts { calls: 320, pages: 437 };
-const TLS: Counts = Counts { calls: 380, pages: 590 };
+const PLAINTEXT: Counts = Counts { calls: 309, pages: 428, instructions: 5_667_000 };
+const TLS: Counts = Counts { calls: 373, pages: 579, instructions: 21_441_000 };
 
 const SERVER: &str = "192.0.2.10";
 
@@ -44,6 +46,7 @@ pub(crate) fn run(program: &str, world: &World) -> Anything<()> {
     let options = Options { programs: vec![program.to_owned()], ..Options::default() };
     let contest = Contest::prepare(world, &options)?;
     let contestant = contest.contestants.first().ok_or("no program")?;
+    let counter = Counter::build(&world.scratch())?;
     let identity = Authority::new("Bench")?.issue(&["sink.test"])?;
     let mut broken = Vec::new();
     for (name, port, acceptor, ceilings) in [
@@ -53,7 +56,7 @@ pub(crate) fn run(program: &str, world: &World) -> Anything<()> {
         let manner = Manner { extensions: &["PIPELINING"], acceptor, holds: None };
         let _sink = Sink::start(format!("{SERVER}:{port}").parse()?, manner)?;
         contest.set_route(contestant, SERVER, port);
-        let counts = Counts::of(&contestant.delivery("example.test", 1, &contest.message(1000)))?;
+        let counts = Counts::of(&contestant.delivery("example.test", 1, &contest.message(1000)), &counter)?;
         println!("{name}: {}", counts.beside(ceilings));
         broken.extend(counts.above(ceilings).into_iter().map(|what| format!("{name}: {what}")));
     }
@@ -61,23 +64,34 @@ pub(crate) fn run(program: &str, world: &World) -> Anything<()> {
 }
 
 impl Counts {
-    fn of(job: &Job) -> Anything<Counts> {
+    fn of(job: &Job, counter: &Counter) -> Anything<Counts> {
         // The first run brings files into the page cache.
         job.run()?;
-        Ok(Counts { calls: calls(job)?, pages: pages(job)? })
+        let instructions = counter.of(job, delivered)?;
+        Ok(Counts { calls: calls(job)?, pages: pages(job)?, instructions })
     }
 
     fn beside(self, ceilings: Counts) -> String {
-        let Counts { calls, pages } = ceilings;
-        format!("{} of {calls} system calls, {} of {pages} pages", self.calls, self.pages)
+        self.figures()
+            .iter()
+            .zip(ceilings.figures())
+            .map(|((what, count), (_, ceiling))| format!("{count} of {ceiling} {what}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// What is above its ceiling.
     fn above(self, ceilings: Counts) -> Vec<&'static str> {
-        [("system calls", self.calls, ceilings.calls), ("pages", self.pages, ceilings.pages)]
+        self.figures()
             .into_iter()
-            .filter_map(|(what, count, ceiling)| (count > ceiling).then_some(what))
+            .zip(ceilings.figures())
+            .filter_map(|((what, count), (_, ceiling))| (count > ceiling).then_some(what))
             .collect()
+    }
+
+    fn figures(self) -> [(&'static str, u64); 3] {
+        let Counts { calls, pages, instructions } = self;
+        [("system calls", calls), ("pages", pages), ("instructions", instructions)]
     }
 }
 
@@ -150,12 +164,14 @@ fn count_stops() -> nix::Result<u64> {
 mod tests {
     use super::*;
 
-    const SOME: Counts = Counts { calls: 10, pages: 20 };
+    const SOME: Counts = Counts { calls: 10, pages: 20, instructions: 30 };
 
     #[test]
     fn what_is_above_its_ceiling_is_named() {
         assert_eq!(SOME.above(SOME), [""; 0]);
         assert_eq!(Counts { calls: 11, ..SOME }.above(SOME), ["system calls"]);
         assert_eq!(Counts { pages: 21, ..SOME }.above(SOME), ["pages"]);
+        assert_eq!(Counts { instructions: 31, ..SOME }.above(SOME), ["instructions"]);
+        assert_eq!(SOME.beside(SOME), "10 of 10 system calls, 20 of 20 pages, 30 of 30 instructions");
     }
 }

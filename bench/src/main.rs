@@ -12,6 +12,7 @@ mod contest;
 mod count;
 mod floors;
 mod held;
+mod instructions;
 mod link;
 mod lists;
 mod process;
