@@ -7,7 +7,6 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "runs in the compiler and in tests: what is wrong is no program"
@@ -75,11 +74,6 @@ impl Program {
     /// As the kernel wants it.
     pub(crate) fn steps(&self) -> &[sock_filter] {
         self.steps.get(..self.length).unwrap_or_default()
-    }
-
-    /// Whether somebody has still to say who the child is.
-    pub(crate) const fn needs_child(&self) -> bool {
-        self.child.is_some()
     }
 
     const fn push(&mut self, step: sock_filter) {

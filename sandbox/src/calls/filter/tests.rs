@@ -258,7 +258,7 @@ fn tables_that_permit_more_than_they_say_are_no_programs() {
     }
     assert!(catch_unwind(|| Program::of(&[&[READ], &[READ]])).is_err());
     const GOOD: &[Rule] = &[READ, rule!(SYS_fcntl, When::Args(&[&[flags!(0, 1, 6), one_of!(1, 3)]]), "")];
-    assert!(!Program::of(&[GOOD]).needs_child());
+    assert!(Program::of(&[GOOD]).child.is_none());
 }
 
 #[test]
