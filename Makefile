@@ -18,14 +18,10 @@ else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
-# Crates beside us, from the archive of `make dist`: no network is asked then.
-VENDORED := $(if $(wildcard vendor),--offline --config 'source.crates-io.replace-with="vendored"' \
-	--config 'source.vendored.directory="vendor"')
-
-.PHONY: all install uninstall demo bench check dist deb picture clean
+.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants reproducible dist deb picture clean
 
 all:
-	$(CARGO) build --release --locked --bins --package qmail-remote $(VENDORED)
+	CARGO='$(CARGO)' packaging/build.sh --bins --package qmail-remote
 
 # Builds nothing: run `make` before, not as root. packaging/install-layout.txt says what goes where.
 install uninstall:
@@ -43,13 +39,18 @@ demo:
 bench:
 	packaging/dependencies.sh test
 	$(MAKE) all
-	$(CARGO) build --release --locked --package bench
+	CARGO='$(CARGO)' packaging/build.sh --package bench
 	target/release/bench target/release/qmail-remote --check target/release/qmail-remote-check $(BENCH)
 
 # Everything that must hold before a change lands.
 check:
 	packaging/dependencies.sh test
 	.ci/checks
+
+# What takes too long for every change, and is run before a release: docs/assurance.md.
+sanitize valgrind coverage mutants reproducible:
+	packaging/dependencies.sh audit
+	tests/audit/$@.sh
 
 # A release of the last commit: source, vendored crates, what it is made of, checksums.
 dist:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what building ("build") or also testing ("test") needs, from Debian's packages.
+# Installs what building ("build"), also testing ("test"), or also auditing ("audit": docs/assurance.md) needs, from
+# Debian's packages.
 # As root it installs what is missing. As anyone else it prints the exact command and fails.
 #
 # Exim and OpenSMTPD, which the tests deliver to as they do to Postfix, are no packages that can stand beside
@@ -20,7 +21,8 @@ libraries="libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libidn12 libidn2-
 case "${1:-}" in
     build) wanted=$build; beside_postfix= ;;
     test) wanted="$test $libraries" ;;
-    *) echo "usage: $0 build|test" >&2; exit 2 ;;
+    audit) wanted="$test $libraries valgrind" ;;
+    *) echo "usage: $0 build|test|audit" >&2; exit 2 ;;
 esac
 
 missing=

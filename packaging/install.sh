@@ -22,20 +22,22 @@ check_home() {
 
 put() {
     mode=$1 owner=$2 target=$3 source=$4
+    part=$target.part
     mkdir -p "$(dirname "$target")"
-    # Never a half-written file under the name that is run.
-    install -m "$mode" "$source" "$target.new"
+    # Never a half-written file under the name that is run, and none that stays when a step fails.
+    trap 'rm -f "$part"' EXIT
+    install -m "$mode" "$source" "$part"
     # Only root can give files away; anybody can fill a DESTDIR.
-    [ "$(id -u)" -ne 0 ] || chown "$owner" "$target.new"
+    [ "$(id -u)" -ne 0 ] || chown "$owner" "$part"
     case "$target" in
         "$program")
             if [ -n "$KEYGROUP" ]; then
-                chgrp "$KEYGROUP" "$target.new"
-                chmod 2755 "$target.new"
+                chgrp "$KEYGROUP" "$part"
+                chmod 2755 "$part"
             fi
-            packaging/put-in-place.sh put "$target.new" "$target"
+            packaging/put-in-place.sh put "$part" "$target"
             ;;
-        *) mv -fT "$target.new" "$target" ;;
+        *) mv -fT "$part" "$target" ;;
     esac
 }
 
@@ -45,10 +47,12 @@ take_away() {
         "$program") packaging/put-in-place.sh back "$target" ;;
         *) rm -f "$target" ;;
     esac
-    # Directories of our own name; others may have been there before.
+    # Directories that nothing is in any more; not those that a system has from the beginning, empty or not.
     directory=$(dirname "$target")
-    while case "$directory" in */doc/qmail-remote | */doc/qmail-remote/*) true ;; *) false ;; esac; do
-        rmdir "$directory" 2>/dev/null || break
+    while case "$directory" in
+        "$DESTDIR$PREFIX"/share/*/* | "$DESTDIR$PREFIX/share/doc" | "$DESTDIR$BINDIR" | "$DESTDIR$QMAILHOME") true ;;
+        *) false ;;
+    esac && rmdir "$directory" 2>/dev/null; do
         directory=$(dirname "$directory")
     done
 }

@@ -3,7 +3,7 @@
 # takes a missing program for a permanent failure and bounces the mail.
 #
 #   put-in-place.sh put NEW TARGET    renames NEW, which is in TARGET's directory, to TARGET; a TARGET that is not
-#                                     ours is kept as TARGET.orig
+#                                     ours is kept as TARGET.orig, and another TARGET.orig as TARGET.orig.~1~
 #   put-in-place.sh back TARGET       TARGET.orig, or nothing, in place of ours
 set -eu
 
@@ -16,8 +16,9 @@ case "${1:-} $#" in
     "put 3")
         new=$2 target=$3
         if [ -e "$target" ] && ! is_ours "$target"; then
-            # An .orig of an earlier time is older than what is in use.
-            ln -f "$target" "$target.orig"
+            # An .orig of an earlier time is older than what is in use; it may be the only one, and in use by a script. It is
+            # the same when the last attempt was cut short here.
+            [ "$target" -ef "$target.orig" ] || ln -f --backup=numbered "$target" "$target.orig"
         fi
         mv -fT "$new" "$target"
         ;;

@@ -123,10 +123,7 @@ take_out() {
     diff /root/before /root/after
 }
 
-# make install makes directories of these names where there are none, and leaves them.
-mkdir -p /usr/local/sbin /usr/local/share/man/man7 /usr/local/share/man/man8 /usr/local/share/doc
 for way in deb make; do
-    [ "$way" = deb ] || mkdir -p "${program%/*}"
     state >/root/before
     say "$way: where there was none"
     put_in "$way"
@@ -140,6 +137,8 @@ for way in deb make; do
     mkdir -p "${program%/*}"
     printf '#!/bin/sh\nexit 111\n' >"$program"
     chmod 711 "$program"
+    # A trial of the other program or of this one, by any name that docs/migrating.md has.
+    touch "$program.new" "$program.old"
     state >/root/before
     put_in "$way"
     test -x "$program.orig"

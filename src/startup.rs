@@ -50,6 +50,8 @@ pub fn hygiene() -> Result<Environment, CannotStart> {
 
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     sys::ignore(Signal::SIGPIPE)?;
+    // A limit of file sizes that has no room for `tcpto` must not end a monitor that has a delivery to report.
+    sys::ignore(Signal::SIGXFSZ)?;
     // An ignored SIGCHLD, which exec keeps, would take the child's status away.
     sys::default_action(Signal::SIGCHLD)?;
     umask(Mode::from_bits_truncate(0o077));

@@ -75,8 +75,7 @@ fn assert_came_by(server: &Mailbox, outcome: &Outcome, way: &str) {
     assert!(reports.starts_with("rK"), "{reports}");
     let message = fs::read_to_string(server.wait_for_message()).unwrap();
     assert!(message.contains("(Authenticated sender: alice@mx1.example.test)"), "{message}");
-    let log = server.log();
-    assert!(log.contains(&format!("sasl_method={way}")), "{log}");
+    server.assert_logs(&format!("sasl_method={way}"));
 }
 
 /// A long password too, and a wrong one is put off with this in the report.

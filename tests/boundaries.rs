@@ -299,6 +299,80 @@ fn new_unsafe_code_is_seen() {
     assert_eq!(unsafe_places(&good), [""; 0]);
 }
 
+/// Who names what runs in the network child: the two programs hand it to the monitor, which takes whatever it gets. Tests
+/// that put another in its place are programs of their own.
+const NAME_THE_CHILD: [(&str, &str); 5] = [
+    ("src/bin/qmail-remote-check/probe/mod.rs", "network::enter"),
+    ("src/lib.rs", "NetworkEntry"),
+    ("src/main.rs", "network::enter"),
+    ("src/monitor/child.rs", "NetworkEntry"),
+    ("src/monitor/mod.rs", "NetworkEntry"),
+];
+
+fn names_of_the_child(sources: &[Source]) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for source in sources {
+        let code = code(&source.text);
+        let named = ["network::enter", "NetworkEntry"].into_iter().filter(|name| mentions(&code, name));
+        found.extend(named.map(|name| (&*source.path, name)));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Conditions on the build, but those on the architecture and those that leave tests out.
+fn builds_that_differ(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        let code = without_blanks(&code(&source.text));
+        for (at, _) in code.match_indices("cfg") {
+            let rest = &code[at..];
+            let is_whole = !code[..at].chars().next_back().is_some_and(is_part_of_a_name);
+            let is_condition = ["cfg(", "cfg!(", "cfg_attr("].iter().any(|form| rest.starts_with(form));
+            let leaves_out_tests = ["mod ", "pub(super)mod ", "pub(crate)mod "]
+                .iter()
+                .any(|module| rest.starts_with(&format!("cfg(test)]{module}")));
+            let is_of_the_machine =
+                rest.starts_with("cfg(target_arch=") || rest.starts_with("cfg(not(all(target_os=");
+            let is_known = leaves_out_tests || is_of_the_machine;
+            if is_whole && is_condition && !is_known {
+                found.push(format!("{}: {}", source.path, rest.chars().take(40).collect::<String>()));
+            }
+        }
+        if mentions(&code, "debug_assertions") {
+            found.push(format!("{} asks how it was built", source.path));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_network_child_is_the_same_in_every_build() {
+    assert_eq!(names_of_the_child(&sources(&["src"])), NAME_THE_CHILD);
+    assert_eq!(builds_that_differ(&sources(&["src", "sandbox/src"])), [""; 0]);
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("[features]"), "features make other programs");
+}
+
+#[test]
+fn a_build_that_differs_is_seen() {
+    for text in [
+        "#[cfg(feature = \"hostile\")]\nfn f() {}",
+        "#[cfg(debug_assertions)]\nfn f() {}",
+        "fn f() { if cfg!(debug_assertions) { g() } }",
+        "#[cfg(test)]\nfn f() {}",
+        "#[cfg(not(test))]\nmod x;",
+        "#[cfg_attr(test, path = \"other.rs\")]\nmod x;",
+    ] {
+        assert!(!builds_that_differ(&[made_up("src/x.rs", text)]).is_empty(), "{text}");
+    }
+    for text in ["#[cfg(test)]\nmod tests;", "#[cfg(target_arch = \"aarch64\")]\nfn f() {}"] {
+        assert_eq!(builds_that_differ(&[made_up("src/x.rs", text)]), [""; 0], "{text}");
+    }
+    let other = made_up("src/x.rs", "fn f() -> ! { run(crate::network::enter) }");
+    assert_eq!(names_of_the_child(&[other]), [("src/x.rs", "network::enter")]);
+}
+
 const LONGEST: usize = 600;
 
 fn too_long(sources: &[Source]) -> Vec<&str> {

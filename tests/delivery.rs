@@ -164,7 +164,7 @@ fn starttls_changes_no_message() {
         let _dns = usual_dns(world);
         let messages = messages_of_every_size().chain(messages_of_every_kind());
         all_arrive(&server, "192.0.2.10 TLS transmitted message accepted", messages);
-        assert!(server.log().contains("TLS connection established"));
+        server.assert_logs("TLS connection established");
     });
 }
 

@@ -284,7 +284,7 @@ fn ignored_and_blocked_signals_are_not_inherited() {
     in_world(|world| {
         world.require(Needs::Program("env"));
         route_to_held(world);
-        let mess = "exec env --ignore-signal=CHLD --block-signal=CHLD,TERM \"$0\" \"$@\"; ";
+        let mess = "exec env --ignore-signal=CHLD --block-signal=CHLD,TERM,PIPE \"$0\" \"$@\"; ";
         let masks = |text: &str| {
             let mask = |name: &str| {
                 let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("mask of signals");
@@ -299,7 +299,7 @@ fn ignored_and_blocked_signals_are_not_inherited() {
         let (blocked, ignored) = masks(&String::from_utf8_lossy(&inherited.stdout));
         // Whoever runs the tests may have added some of theirs.
         for (mask, signals) in
-            [(blocked, [Signal::SIGCHLD, Signal::SIGTERM]), (ignored, [Signal::SIGCHLD; 2])]
+            [(blocked, [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGPIPE]), (ignored, [Signal::SIGCHLD; 3])]
         {
             assert_eq!(mask & bits(&signals), bits(&signals), "nothing to inherit");
         }

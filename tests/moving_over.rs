@@ -50,7 +50,7 @@ fn program(path: &Path, text: &str) -> PathBuf {
 fn installed(world: &World, new: &str) {
     route_to_held(world);
     symlink(reachable_copy(world), Path::new("/var/qmail/bin").join(new)).unwrap();
-    program(Path::new("/var/qmail/bin/qmail-remote.orig"), "#!/bin/sh\nprintf 'r\\0Kby the old one\\n\\0'\n");
+    program(Path::new("/var/qmail/bin/qmail-remote.old"), "#!/bin/sh\nprintf 'r\\0Kby the old one\\n\\0'\n");
 }
 
 #[test]

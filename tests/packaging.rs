@@ -5,7 +5,7 @@
     reason = "test support: a failed step must stop the test with its cause"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -55,6 +55,12 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, u32> {
     found
 }
 
+/// `directory`, and all below it.
+fn directories(directory: &Path) -> BTreeSet<PathBuf> {
+    let found = run(Command::new("find").arg(directory).args(["-type", "d"]));
+    String::from_utf8(found).unwrap().lines().map(|line| line.trim_end_matches('/').into()).collect()
+}
+
 fn layout() -> BTreeMap<PathBuf, u32> {
     let list = read("packaging/install-layout.txt");
     let lines = list.lines().filter(|line| !line.starts_with('#'));
@@ -78,10 +84,14 @@ fn make_install_puts_what_the_layout_lists_and_uninstall_takes_all_of_it() {
     // Ours over ours is no program to keep.
     make("install", place.path());
     assert_eq!(files(place.path()), layout());
-    make("uninstall", place.path());
-    assert_eq!(files(place.path()), BTreeMap::new());
-    assert!(!place.path().join("usr/share/doc/qmail-remote").exists());
-    make("uninstall", place.path());
+    for _ in 0..2 {
+        make("uninstall", place.path());
+        assert_eq!(files(place.path()), BTreeMap::new());
+        // Of the directories those that every system has.
+        let left =
+            ["", "usr", "usr/sbin", "usr/share", "usr/share/man", "var"].map(|name| place.path().join(name));
+        assert_eq!(directories(place.path()), left.into_iter().collect());
+    }
 }
 
 #[test]
@@ -108,6 +118,56 @@ fn the_program_that_was_there_is_kept_and_comes_back() {
     // Not ours: left alone.
     make("uninstall", place.path());
     assert_eq!(fs::read_to_string(&program).unwrap(), "newer");
+}
+
+#[test]
+fn no_program_beside_it_is_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let bin = place.path().join("var/qmail/bin");
+    fs::create_dir_all(&bin).unwrap();
+    // As docs/migrating.md has it: a script that runs one or the other, and an original of an earlier time.
+    for (name, text) in [("", "script"), (".orig", "older"), (".old", "old"), (".new", "trial")] {
+        fs::write(bin.join(format!("qmail-remote{name}")), text).unwrap();
+    }
+    let is = |name: &str, text: &str| fs::read(bin.join(name)).is_ok_and(|found| found == text.as_bytes());
+    for _ in 0..2 {
+        make("install", place.path());
+        assert!(is("qmail-remote.orig", "script") && is("qmail-remote.orig.~1~", "older"));
+        assert!(is("qmail-remote.old", "old") && is("qmail-remote.new", "trial"));
+        assert_eq!(fs::read_dir(&bin).unwrap().count(), 5);
+    }
+    make("uninstall", place.path());
+    assert!(is("qmail-remote", "script") && is("qmail-remote.orig.~1~", "older"));
+    assert!(is("qmail-remote.old", "old") && is("qmail-remote.new", "trial"));
+}
+
+#[test]
+fn an_installation_that_failed_leaves_what_qmail_runs_and_the_next_one_succeeds() {
+    let place = tempfile::tempdir().unwrap();
+    let bin = place.path().join("var/qmail/bin");
+    fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("qmail-remote");
+    fs::write(&program, "another").unwrap();
+    let left = || {
+        let names = fs::read_dir(&bin).unwrap().map(|entry| entry.unwrap().file_name());
+        (fs::read_to_string(&program).ok(), names.collect::<Vec<_>>())
+    };
+    let untouched = (Some("another".to_owned()), vec!["qmail-remote".into()]);
+    let output = run_make("install", place.path(), &["KEYGROUP=no-such-group"]);
+    assert!(!output.status.success());
+    assert_eq!(left(), untouched);
+    // A directory that cannot be made, for the manual pages.
+    make("uninstall", place.path());
+    fs::write(place.path().join("usr/share/man/man8"), "").unwrap();
+    assert!(!run_make("install", place.path(), &["KEYGROUP="]).status.success());
+    assert_eq!(left(), untouched);
+    // Cut short between its two steps.
+    fs::remove_file(place.path().join("usr/share/man/man8")).unwrap();
+    fs::hard_link(&program, bin.join("qmail-remote.orig")).unwrap();
+    make("install", place.path());
+    assert_eq!(fs::read_dir(&bin).unwrap().count(), 2);
+    make("uninstall", place.path());
+    assert_eq!(left(), untouched);
 }
 
 #[test]

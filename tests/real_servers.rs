@@ -139,7 +139,7 @@ fn assert_reports(outcome: &Outcome, expected: &[String], server: &Mailbox) {
     let id = id.unwrap_or_default();
     let expected: Vec<String> = expected.iter().map(|report| report.replace(QUEUE_ID, &id)).collect();
     outcome.assert_reports(&expected);
-    assert!(server.log().contains(&id), "{id}\n{}", server.log());
+    server.assert_logs(&id);
 }
 
 fn deliver(recipients: &[&str], message: Message) -> Outcome {
@@ -370,7 +370,7 @@ fn exim_takes_the_right_password_alone() {
             let success = format!("K{ADDRESS} {how}.\nRemote host said: {answer}\n");
             let outcome = deliver(&["you@example.test"], message());
             assert_reports(&outcome, &["r".to_owned(), success], &mailbox);
-            assert!(mailbox.log().contains(" A=one:alice "), "{}", mailbox.log());
+            mailbox.assert_logs(" A=one:alice ");
             route("another");
             let refused = format!("ZConnected to {ADDRESS} but authentication was rejected ({what}).");
             let refused = format!("{refused}\nRemote host said: 535 Incorrect authentication data\n");

@@ -13,7 +13,8 @@ const LIMITS: [(Resource, u64); 5] = [
     // No further process or thread. (The seccomp table has no clone either.)
     (Resource::RLIMIT_NPROC, 0),
     // No byte into any file; pipes and sockets are not counted. A descriptor of a file that is open for writing,
-    // a redirected standard error for instance, must not be in the child: a write to it is SIGXFSZ.
+    // a redirected standard error for instance, must not be in the child: a write to it is SIGXFSZ, or an error where
+    // that is ignored.
     (Resource::RLIMIT_FSIZE, 0),
     // Three standard descriptors, a few pipes, an event loop, and a socket for each question in flight and each of its
     // repetitions: a hundred in practice.

@@ -142,7 +142,7 @@ fn a_server_that_does_not_ask_gets_none() {
         for port in ["2512", "2513"] {
             assert_not_relayed(&deliver(world, port));
         }
-        assert!(server.log().contains("Anonymous TLS connection established from"), "{}", server.log());
+        server.assert_logs("Anonymous TLS connection established from");
         assert!(!server.log().contains("client.test"), "{}", server.log());
     });
 }

@@ -18,7 +18,7 @@ use qmail_remote::plan::Plan;
 use qmail_remote::tls_policy::Proof;
 use sandbox::ChildProfile;
 
-use crate::signatures;
+use crate::{descriptors, orders, signatures};
 
 /// Hosts that name a script, and nothing that a test runner says, start with this.
 pub(crate) const PREFIX: &str = "script-";
@@ -124,6 +124,8 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     // The script is the host argument, which a route does not change.
     let script = std::env::args().nth(1).unwrap();
     signatures::attack(script.trim_start_matches(PREFIX), plan, &mut monitor);
+    orders::attack(script.trim_start_matches(PREFIX));
+    descriptors::attack(script.trim_start_matches(PREFIX), profile, &mut monitor);
     // A flood may outlast the monitor's patience: that ends the script, too.
     let send = |bytes: &[u8]| {
         if message_pipe().write_all(bytes).is_err() {
@@ -146,6 +148,12 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         "empty-frame" => send(&[0, 0, 0, 0]),
         "giant-frame" => send(&[255, 255, 255, 127]),
         "giant-frame-with-content" => send(&[&[255, 255, 255, 127][..], &vec![b'x'; 1 << 20]].concat()),
+        "giant-frame-without-end" => {
+            send(&[255, 255, 255, 127]);
+            loop {
+                send(&[b'x'; 1 << 16]);
+            }
+        }
         "unknown-message" => send(&[2, 0, 0, 0, 7, 0]),
         "trailing-octets" => send(&[3, 0, 0, 0, 0, 0, 0]),
         "text" => send(b"Kdelivered, trust me\n\0"),
@@ -322,11 +330,6 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             }
         }
         // Ends.
-        "exit-0" => std::process::exit(0),
-        "exit-100" => std::process::exit(100),
-        "exit-111" => std::process::exit(111),
-        "killed" => raise(Signal::SIGKILL).unwrap(),
-        "crash" => raise(Signal::SIGILL).unwrap(),
         "stopped" => raise(Signal::SIGSTOP).unwrap(),
         "panic" => panic!("as told"),
         "abort" => std::process::abort(),
@@ -341,6 +344,13 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         }
         "closed-pipe" => drop(monitor),
         "silence" => {}
+        "pipe-left-to-another" => {
+            // What no confined child can do: another process keeps the pipe for as long as somebody could answer.
+            let mut keeper = std::process::Command::new("/bin/sh");
+            keeper.args(["-c", "exec 3<&0; exec cat <&1 >/dev/null"]);
+            keeper.stdin(message_pipe()).stdout(std::io::stdout()).spawn().unwrap();
+            std::process::exit(0);
+        }
         "killed-after-end-of-data" => {
             send_all(&up_to_end_of_data());
             raise(Signal::SIGKILL).unwrap();

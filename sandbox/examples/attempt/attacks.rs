@@ -215,6 +215,10 @@ fn on_sockets(name: &str) -> Option<Call> {
         "socket-netlink" => socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_AUDIT),
         "socket-blocking" => call(libc::SYS_socket, [bits(libc::AF_INET), bits(libc::SOCK_STREAM)]),
         "socketpair" => call(libc::SYS_socketpair, [bits(libc::AF_UNIX), bits(libc::SOCK_STREAM)]),
+        "connect-nothing" => call(libc::SYS_connect, [3]),
+        "sendto-nothing" => call(libc::SYS_sendto, [3]),
+        "recvfrom-nothing" => call(libc::SYS_recvfrom, [3]),
+        "bind-nothing" => call(libc::SYS_bind, [3, path(), 16]),
         // As long as no address of IP is: that of another family.
         "bind-long" => call(libc::SYS_bind, [3, path(), 110]),
         "listen" => call(libc::SYS_listen, [3, 1]),
@@ -226,6 +230,11 @@ fn on_sockets(name: &str) -> Option<Call> {
         "setsockopt-transparent" => option(libc::SOL_IP, libc::IP_TRANSPARENT),
         "setsockopt-ulp" => option(libc::IPPROTO_TCP, libc::TCP_ULP),
         "setsockopt-fastopen-connect" => option(libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
+        // The permitted options' numbers, where they mean something else.
+        "setsockopt-of-another-level" => option(libc::SOL_SOCKET, libc::TCP_NODELAY),
+        "getsockopt-of-another-level" => {
+            call(libc::SYS_getsockopt, [3, bits(libc::IPPROTO_TCP), bits(libc::SO_ERROR)])
+        }
         "getsockopt-peer" => call(libc::SYS_getsockopt, [3, bits(libc::SOL_SOCKET), bits(libc::SO_PEERCRED)]),
         "sendto-fastopen" => call(libc::SYS_sendto, [3, path(), 1, bits(libc::MSG_FASTOPEN)]),
         "sendto-out-of-band" => call(libc::SYS_sendto, [3, path(), 1, bits(libc::MSG_OOB)]),
@@ -299,6 +308,9 @@ fn on_descriptors(name: &str) -> Option<Call> {
         "tee" => call(libc::SYS_tee, [u64::MAX]),
         "vmsplice" => call(libc::SYS_vmsplice, [u64::MAX]),
         "copy_file_range" => call(libc::SYS_copy_file_range, [u64::MAX]),
+        // Without the flag that closes it when another program is started.
+        "epoll_create1" => call(libc::SYS_epoll_create1, []),
+        "eventfd2" => call(libc::SYS_eventfd2, [0, libc::EFD_NONBLOCK as u64]),
         "pipe2" => call(libc::SYS_pipe2, []),
         "signalfd4" => call(libc::SYS_signalfd4, [u64::MAX]),
         "timerfd_create" => call(libc::SYS_timerfd_create, [u64::MAX]),

@@ -1,7 +1,7 @@
 //! The ways in which a process can be started, imitated by root before it is confined.
 
 use nix::errno::Errno;
-use nix::sys::prctl::set_keepcaps;
+use nix::sys::prctl::{set_dumpable, set_keepcaps};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
@@ -33,7 +33,9 @@ pub(crate) fn as_if(how: &str) -> Result<(), Errno> {
     setgroups(&[Gid::from_raw(USER), Gid::from_raw(54321)])?;
     setresgid(real, effective, saved)?;
     let [real, effective, saved] = uids.map(Uid::from_raw);
-    setresuid(real, effective, saved)
+    setresuid(real, effective, saved)?;
+    // A change of ids takes this away, and a start of a program gives it back.
+    set_dumpable(true)
 }
 
 extern "C" fn go_on(_: libc::c_int) {}

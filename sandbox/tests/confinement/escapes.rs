@@ -13,6 +13,10 @@ const WHO: [&str; 5] = ["child", "monitor", "reader", "updater", "signer"];
 const PERMITTED: &[(&str, &str)] = &[
     ("child", "socket-tcp"),
     ("child", "socket-udp"),
+    ("child", "connect-nothing"),
+    ("child", "sendto-nothing"),
+    ("child", "recvfrom-nothing"),
+    ("child", "bind-nothing"),
     ("child", "getrandom"),
     ("child", "getrandom-insecure"),
     ("signer", "getrandom"),
@@ -70,6 +74,7 @@ fn no_file_is_opened() {
         "name_to_handle_at",
         "getdents64",
         "newfstatat",
+        "statx",
         "faccessat",
         "readlinkat",
         "getcwd",
@@ -239,6 +244,10 @@ fn no_socket_of_another_family_or_kind_is_made() {
 #[test]
 fn no_connection_is_awaited_and_no_way_around_the_ports_is_taken() {
     all_are_filtered(&[
+        "connect-nothing",
+        "sendto-nothing",
+        "recvfrom-nothing",
+        "bind-nothing",
         "listen",
         "accept4",
         "bind-long",
@@ -249,6 +258,8 @@ fn no_connection_is_awaited_and_no_way_around_the_ports_is_taken() {
         "setsockopt-transparent",
         "setsockopt-ulp",
         "setsockopt-fastopen-connect",
+        "setsockopt-of-another-level",
+        "getsockopt-of-another-level",
         "getsockopt-peer",
         "sendto-fastopen",
         "sendto-out-of-band",
@@ -309,6 +320,8 @@ fn no_descriptor_is_passed_copied_or_changed() {
         "tee",
         "vmsplice",
         "copy_file_range",
+        "epoll_create1",
+        "eventfd2",
         "pipe2",
         "signalfd4",
         "timerfd_create",

@@ -347,3 +347,62 @@ fn a_relay_is_called_as_its_control_file_writes_it() {
     let text = "ZTLS connection/protocol error with host: [192.0.2.1] for example.test. (#4.4.1)\n\0";
     assert_eq!(transcript.conclude().encode(), text.as_bytes());
 }
+
+#[test]
+fn a_delivery_is_over_with_its_verdict_and_not_before() {
+    let end = [rcpt("250 ok"), replied(Step::Data, "354 go"), claim(Claim::EndOfData)];
+    let mut transcript = Transcript::new(b"example.test", &plan(1));
+    for message in after_mail(&end) {
+        assert!(!transcript.is_over());
+        transcript.accept(message).unwrap();
+    }
+    assert!(!transcript.is_over());
+    transcript.accept(replied(Step::EndOfData, "250 queued")).unwrap();
+    assert!(transcript.is_over());
+}
+
+#[test]
+fn what_the_monitor_cannot_do_decides_the_delivery_and_is_seen_by_a_probe() {
+    let report = || MessageReport::Temporary(Text::new(RESOURCES));
+    for purpose in [Purpose::Deliver, Purpose::Probe] {
+        let mut transcript = Transcript::new(b"example.test", &Plan { purpose, ..plan(1) });
+        for message in [BEGIN, connected(1)] {
+            transcript.accept(message).unwrap();
+        }
+        transcript.stop(report());
+        assert!(transcript.is_over());
+        match purpose {
+            Purpose::Deliver => assert_eq!(transcript.conclude(), report().into()),
+            Purpose::Probe => {
+                let (seen, none_tried) = transcript.into_seen();
+                assert_eq!(seen.last(), Some(&Seen::Failed(Text::new(RESOURCES))));
+                assert_eq!((seen.len(), none_tried), (2, None));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_reaches_no_server_says_what_stopped_it() {
+    let mut transcript = Transcript::new(b"example.test", &Plan { purpose: Purpose::Probe, ..plan(1) });
+    for message in [BEGIN, claim(Claim::NotFound(LookupFailure::NoSuchDomain))] {
+        transcript.accept(message).unwrap();
+    }
+    let stopped_by = not_found("example.test", LookupFailure::NoSuchDomain);
+    assert_eq!(transcript.into_seen(), (Vec::new(), Some(stopped_by)));
+}
+
+#[test]
+fn what_answered_and_what_did_not_is_evidence() {
+    let mut expected = Evidence::default();
+    let mut transcript = Transcript::new(b"example.test", &plan(1));
+    let silent = [192, 0, 2, 9].into();
+    for message in [BEGIN, claim(Claim::Unanswered(silent)), connected(1)] {
+        transcript.accept(message).unwrap();
+    }
+    expected.unanswered(silent).unwrap();
+    expected.answered([192, 0, 2, 1].into());
+    assert_eq!(transcript.evidence(), &expected);
+    assert_eq!(transcript.accept(claim(Claim::Lost)), Ok(None));
+    assert_eq!(transcript.accept(claim(Claim::Unanswered(silent))), Err(Broken::Lied), "said twice");
+}

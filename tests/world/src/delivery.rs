@@ -16,6 +16,9 @@ use crate::programs;
 use crate::running::Running;
 use crate::world::{COURIER, KEYS_GID, QMAIL_GID, QMAILR_UID, bind, set_mode};
 
+/// Names the file that an instrumented program counts in.
+const COUNTERS: &str = "LLVM_PROFILE_FILE";
+
 /// Who starts the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -140,6 +143,8 @@ impl Delivery {
     pub fn start(self) -> Running {
         let mut command = self.command();
         command.current_dir("/").env_clear().envs(self.environment);
+        // Where `make coverage` counts; not set otherwise.
+        command.envs(std::env::var_os(COUNTERS).map(|file| (COUNTERS, file)));
         command.stdout(self.stdout.open()).stderr(Stdio::piped());
         let (stdin, feed) = self.message.open();
         command.stdin(stdin);

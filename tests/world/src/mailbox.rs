@@ -60,6 +60,12 @@ impl Mailbox {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
+
+    /// Stops the test unless the server logs this. It may do so after it answered the client: its log has a writer of its own.
+    pub fn assert_logs(&self, text: &str) {
+        let found = patience::until(|| self.log().contains(text).then_some(()));
+        assert!(found.is_some(), "no {text:?} in the log:\n{}", self.log());
+    }
 }
 
 /// The length of the fields that servers prepend: at most one of each, in this order.

@@ -14,6 +14,8 @@ pub enum Message {
     Bytes(Vec<u8>),
     /// This file.
     File(PathBuf),
+    /// This file, open for writing, too.
+    Writable(PathBuf),
     /// A pipe through which these bytes come.
     Pipe(Vec<u8>),
     /// `/`, which cannot be read.
@@ -34,6 +36,10 @@ impl Message {
             Message::Bytes(bytes) => (nameless_file(&bytes).into(), None),
             Message::File(path) => {
                 let file = File::open(&path);
+                (file.unwrap_or_else(|error| panic!("{}: {error}", path.display())).into(), None)
+            }
+            Message::Writable(path) => {
+                let file = File::options().read(true).write(true).open(&path);
                 (file.unwrap_or_else(|error| panic!("{}: {error}", path.display())).into(), None)
             }
             Message::Pipe(bytes) => {

@@ -78,7 +78,7 @@ fn mail_ends_up_in_the_mailbox_unchanged() {
         // Postfix separates a body from the header that it began itself.
         assert_eq!(String::from_utf8(server.message_body(&message)).unwrap(), format!("\n{second}"));
         assert_eq!(server.messages().len(), 2);
-        assert!(server.log().contains("status=sent"));
+        server.assert_logs("status=sent");
     });
 }
 
@@ -142,7 +142,7 @@ fn tls_is_offered_with_the_certificate_given() {
             let seen = programs::run_with_input(&mut client, b"QUIT\r\n");
             assert!(String::from_utf8_lossy(&seen).contains("CN = mx1.example.test"));
         }
-        assert!(server.log().contains("TLS connection established"));
+        server.assert_logs("TLS connection established");
     });
 }
 
