@@ -3,14 +3,16 @@
 //! Everything happens in a private network, which only root can furnish with the slow link. Programs and floors take turns,
 //! so that a machine that drifts drifts for all. `--only WORD` takes the groups of rows whose name has the word, `--runs N`
 //! sets how often each is run, `--check PATH` names the tool that writes indexes, `--json FILE` and `--plot FILE` write the
-//! results once more. See docs/performance.md.
+//! results once more. `bench count PROGRAM` counts instead. See docs/performance.md.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a benchmark does")]
 #![expect(clippy::arithmetic_side_effects, reason = "figures, not lengths")]
 
 mod contest;
+mod count;
 mod floors;
 mod held;
+mod instructions;
 mod link;
 mod lists;
 mod process;
@@ -54,7 +56,12 @@ fn main() -> ExitCode {
         return status(floors::run(rest));
     }
     let mut result = Ok(());
-    namespace::enter(&arguments, |world| result = run(&words, world));
+    namespace::enter(&arguments, |world| {
+        result = match words.as_slice() {
+            [count, program] if count == "count" => count::run(program, world),
+            _ => run(&words, world),
+        }
+    });
     status(result)
 }
 

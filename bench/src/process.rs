@@ -48,6 +48,13 @@ impl Job {
         self
     }
 
+    /// The same, run by a tool with these words of its own.
+    pub(crate) fn under(self, tool: &Path, words: &[&str]) -> Job {
+        let program = self.program.display().to_string();
+        let words = words.iter().map(|word| (*word).to_owned()).chain([program]);
+        Job { program: tool.to_owned(), arguments: words.chain(self.arguments).collect(), ..self }
+    }
+
     /// As `qmail-rspawn` would run it.
     pub(crate) fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(&self.program);

@@ -28,8 +28,6 @@ pub enum Error {
     },
     /// The monitor is gone: nobody would read what the child says, or kill it.
     Orphan,
-    /// A system call table contradicts itself. Cannot happen with the tables that the tests have seen.
-    Table,
 }
 
 impl Error {
@@ -40,7 +38,6 @@ impl Error {
             Self::NoSuchAccount { .. } | Self::Privileged => Step::Account,
             Self::Refused { step, .. } | Self::Ineffective { step } => *step,
             Self::Orphan => Step::Parent,
-            Self::Table => Step::Seccomp,
         }
     }
 
@@ -66,7 +63,6 @@ impl fmt::Display for Error {
                 write!(f, "{step}: the system agreed, but nothing changed{}", remedy(*step))
             }
             Self::Orphan => f.write_str("the monitor is gone: nothing to do"),
-            Self::Table => f.write_str("a system call table contradicts itself: please report this as a bug"),
         }
     }
 }

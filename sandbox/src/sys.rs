@@ -4,7 +4,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "capget, four prctl options, the Landlock version and _exit have no safe wrapper"
+    reason = "capget, four prctl options, seccomp, the Landlock version and _exit have no safe wrapper"
 )]
 
 use nix::errno::Errno;
@@ -81,6 +81,23 @@ pub(crate) fn landlock_version() -> Result<libc::c_long, Errno> {
         libc::syscall(libc::SYS_landlock_create_ruleset, no_attributes, no_size, LANDLOCK_VERSION_QUERY)
     };
     Errno::result(result)
+}
+
+/// seccomp(2): from now on the program of these steps decides about the calls of every thread (there is one), for good.
+/// Needs no_new_privs.
+pub(crate) fn install_filter(steps: &[libc::sock_filter]) -> Result<(), Errno> {
+    let len = u16::try_from(steps.len()).map_err(|_| Errno::EINVAL)?;
+    let program = libc::sock_fprog { len, filter: steps.as_ptr().cast_mut() };
+    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
+    // SAFETY: seccomp(SECCOMP_SET_MODE_FILTER) reads a program and as many steps as it says; both live through the call, and
+    // nothing is written to them.
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    match Errno::result(result)? {
+        0 => Ok(()),
+        // The id of a thread that cannot follow.
+        _ => Err(Errno::EBUSY),
+    }
 }
 
 /// Ends the process at once with `status`: the way out of a confined process.

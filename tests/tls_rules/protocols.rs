@@ -61,5 +61,12 @@ fn the_systems_oldest_protocol_counts() {
         server.assert_accepted(&deliver_by(world, "-*:"), TLS);
         oldest("TLSv1.3");
         server.assert_put_off(&deliver_by(world, "-*:"), TOO_OLD);
+        // The same in a file of its own, which only OpenSSL finds.
+        let included = configuration.with_extension("included");
+        std::fs::rename(&configuration, &included).unwrap();
+        std::fs::write(&configuration, format!(".include {}\n", included.display())).unwrap();
+        server.assert_put_off(&deliver_by(world, "-*:"), TOO_OLD);
+        std::fs::remove_file(&configuration).unwrap();
+        server.assert_accepted(&deliver_by(world, "-*:"), TLS);
     });
 }
