@@ -332,8 +332,9 @@ fn builds_that_differ(sources: &[Source]) -> Vec<String> {
             let leaves_out_tests = ["mod ", "pub(super)mod ", "pub(crate)mod "]
                 .iter()
                 .any(|module| rest.starts_with(&format!("cfg(test)]{module}")));
-            let is_of_the_machine =
-                rest.starts_with("cfg(target_arch=") || rest.starts_with("cfg(not(all(target_os=");
+            let is_of_the_machine = ["cfg(target_arch=", "cfg!(target_arch=", "cfg(not(all(target_os="]
+                .iter()
+                .any(|condition| rest.starts_with(condition));
             let leaves_out_fuzzing = ["pub mod ", "pub(super)mod "]
                 .iter()
                 .any(|module| rest.starts_with(&format!("cfg(feature=\"fuzzing\")]{module}fuzzing")));
