@@ -375,3 +375,21 @@ fn a_relay_is_called_as_its_control_file_writes_it() {
     let text = "ZTLS connection/protocol error with host: [192.0.2.1] for example.test. (#4.4.1)\n\0";
     assert_eq!(transcript.conclude().encode(), text.as_bytes());
 }
+
+#[test]
+fn what_is_observed_is_bounded_in_a_probe_and_a_lie_in_a_delivery() {
+    let observed = claim(Claim::Observed(Box::new(Observation::Resolver(
+        crate::ipc::observation::ResolverSeen::Silent,
+    ))));
+    let begun = |purpose| {
+        let mut transcript = Transcript::new(b"example.test", &Plan { purpose, ..plan(1) });
+        transcript.accept(BEGIN).unwrap();
+        transcript
+    };
+    assert_eq!(begun(Purpose::Deliver).accept(observed.clone()).err(), Some(Broken::Lied));
+    let mut probe = begun(Purpose::Probe);
+    for _ in 0..MOST_SEEN {
+        probe.accept(observed.clone()).unwrap();
+    }
+    assert_eq!(probe.accept(observed).err(), Some(Broken::Lied));
+}
