@@ -406,3 +406,21 @@ fn what_answered_and_what_did_not_is_evidence() {
     assert_eq!(transcript.accept(claim(Claim::Lost)), Ok(None));
     assert_eq!(transcript.accept(claim(Claim::Unanswered(silent))), Err(Broken::Lied), "said twice");
 }
+
+#[test]
+fn what_is_observed_is_bounded_in_a_probe_and_a_lie_in_a_delivery() {
+    let observed = claim(Claim::Observed(Box::new(Observation::Resolver(
+        crate::ipc::observation::ResolverSeen::Silent,
+    ))));
+    let begun = |purpose| {
+        let mut transcript = Transcript::new(b"example.test", &Plan { purpose, ..plan(1) });
+        transcript.accept(BEGIN).unwrap();
+        transcript
+    };
+    assert_eq!(begun(Purpose::Deliver).accept(observed.clone()).err(), Some(Broken::Lied));
+    let mut probe = begun(Purpose::Probe);
+    for _ in 0..MOST_SEEN {
+        probe.accept(observed.clone()).unwrap();
+    }
+    assert_eq!(probe.accept(observed).err(), Some(Broken::Lied));
+}
