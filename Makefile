@@ -49,7 +49,7 @@ check:
 
 # What takes too long for every change, and is run before a release: docs/assurance.md.
 sanitize valgrind coverage mutants reproducible:
-	packaging/dependencies.sh audit
+	packaging/dependencies.sh test
 	tests/audit/$@.sh
 
 # A release of the last commit: source, vendored crates, what it is made of, checksums.
@@ -57,7 +57,9 @@ dist:
 	packaging/dist.sh
 
 # The Debian package, from that.
-deb: dist
+deb:
+	packaging/dependencies.sh package
+	packaging/dist.sh
 	packaging/build-deb.sh
 
 # The picture of README.md.

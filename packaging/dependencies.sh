@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what building ("build"), also testing ("test"), or also auditing ("audit": docs/assurance.md) needs, from
-# Debian's packages.
+# Installs what building ("build"), making the Debian package ("package") or testing all of it ("test") needs, from Debian's
+# packages.
 # As root it installs what is missing. As anyone else it prints the exact command and fails.
 #
 # Exim and OpenSMTPD, which the tests deliver to as they do to Postfix, are no packages that can stand beside
@@ -12,17 +12,18 @@ unpacked=/opt/qmail-remote-tests
 beside_postfix="exim4-daemon-light opensmtpd"
 
 build="gcc libc6-dev libssl-dev pkg-config iproute2 util-linux"
-test="$build postfix unbound nsd ldnsutils openssl strace uidmap procps
+package="$build git debhelper dh-apparmor"
+test="$package postfix unbound nsd ldnsutils openssl strace uidmap procps
     sasl2-bin libsasl2-modules libsasl2-modules-db mandoc g++
-    debhelper dh-apparmor lintian debootstrap rpm apparmor checkpolicy semodule-utils"
+    lintian debootstrap rpm apparmor checkpolicy semodule-utils valgrind"
 # What those two are linked with.
 libraries="libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2 libpam0g libpcre2-8-0"
 
 case "${1:-}" in
     build) wanted=$build; beside_postfix= ;;
+    package) wanted=$package; beside_postfix= ;;
     test) wanted="$test $libraries" ;;
-    audit) wanted="$test $libraries valgrind" ;;
-    *) echo "usage: $0 build|test|audit" >&2; exit 2 ;;
+    *) echo "usage: $0 build|package|test" >&2; exit 2 ;;
 esac
 
 missing=

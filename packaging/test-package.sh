@@ -2,8 +2,9 @@
 # test-package.sh: makes the release archives twice and the Debian package from them, asks lintian, and then, on a clean
 # Debian of the release that runs here, in a directory of target/package: installs the package, delivers a message through
 # the installed program, purges it, and compares the system with what it was. The same beside another qmail-remote, which
-# must be in its place again, and with `make install`. The second half needs root, and debootstrap gets the base system
-# from the archive that this machine uses, once. Nothing outside of target/ is changed.
+# must be in its place again, beside a package of qmail that is installed later, and with `make install`. The second half
+# needs root, and debootstrap gets the base system from the archive that this machine uses, once. Nothing outside of
+# target/ is changed.
 set -eu
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
@@ -146,6 +147,22 @@ for way in deb make; do
     test "$(cat "$program")" = "$(printf '#!/bin/sh\nexit 111\n')"
     rm -r /var/qmail
 done
+
+say "deb: a package of qmail that comes later, and stays"
+mkdir -p /root/qmail/DEBIAN /root/qmail/var/qmail/bin
+printf 'Package: another\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: another\n' >/root/qmail/DEBIAN/control
+echo another >/root/qmail/var/qmail/bin/qmail-remote
+dpkg-deb --build /root/qmail /root/another.deb >/dev/null
+apt install /root/another.deb
+state >/root/before
+apt purge another
+put_in deb
+for _ in installed again; do
+    apt install --reinstall /root/another.deb
+    test "$(readlink "$program")" = /usr/lib/qmail-remote/qmail-remote
+    test "$(cat "$program.orig")" = another
+done
+take_out deb
 say "the system is as before"
 INNER
 # Its own root of all mounts, for the namespaces that are made inside.

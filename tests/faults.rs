@@ -352,6 +352,20 @@ fn few_descriptors_are_a_retry_or_enough() {
 }
 
 #[test]
+fn what_was_inherited_takes_no_place() {
+    in_world(|world| {
+        route_to_held(world);
+        // All but two of those that there can be, one of which the C library's loader needs.
+        let inherited: String = (3..10).map(|number| format!("exec {number}</dev/null; ")).collect();
+        let held = Held::at(Stage::EndOfData);
+        let running = delivery_after(world, &format!("{inherited} ulimit -n 12; ")).start();
+        held.go_on();
+        running.wait().assert_reports(&ACCEPTED);
+        assert!(held.seen().whole);
+    });
+}
+
+#[test]
 fn no_process_left_is_a_retry() {
     in_world(|world| {
         world.require(Needs::Program("prlimit"));

@@ -33,7 +33,7 @@ fn key_digest(certificate: &X509) -> String {
 fn certificate_rows(certificate: &X509) -> String {
     format!(
         "  certificate CN=mx.good.test\n    issuer    CN=mx.good.test\n    names     mx.good.test\n    \
-             until     {}\n    SHA-256   {}\n    as 3 1 1  {}\n",
+             until     {}\n    SHA-256   {}\n    as TLSA   3 1 1 {}\n",
         certificate.not_after(),
         hex(&certificate.digest(MessageDigest::sha256()).expect("digest")),
         key_digest(certificate),
@@ -74,8 +74,8 @@ fn start(world: &World) -> (Servers, world::Dns) {
 
 const RESOLVER: &str = "resolver      127.0.0.1 validates DNSSEC, and is trusted to\n";
 const NO_DANE: &str =
-    "TLSA          not asked for: DNSSEC does not vouch for its name or its addresses, so there is no DANE\n";
-const RULE: &str = "TLS           no line: when offered\nport          25\n\n";
+    "TLSA          not asked for: DNSSEC does not vouch for its name, so there is no DANE\n";
+const RULE: &str = "TLS           no line of tlsdestinations: when offered\nport          25\n\n";
 
 #[test]
 fn a_good_and_a_broken_dane_host_are_told_apart() {
@@ -89,14 +89,14 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
             text(&good),
             format!(
                 "{RESOLVER}{RULE}\
-                 exchanger     mx.good.test (its name is secure)\n\
+                 exchanger     mx.good.test (DNSSEC vouches for its name)\n\
                  addresses     192.0.2.10\n\
                  TLSA          _25._tcp.mx.good.test 3 1 1 {digest}\n\
                  connection    192.0.2.10\n  \
                    session     TLSv1.3, TLS_AES_256_GCM_SHA384\n\
                  {rows}  \
                    matched     TLSA 3 1 1\n  \
-                   verdict     a message could be sent: TLS (TLSA validated) transmitted message accepted\n\n\
+                   verdict     a message could be sent, and reported as: TLS (TLSA validated) transmitted message accepted\n\n\
                  result        mail would go to mx.good.test\n"
             )
         );
@@ -106,16 +106,16 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
             text(&broken),
             format!(
                 "{RESOLVER}{RULE}\
-                 exchanger     mx.broken.test (its name is secure)\n\
+                 exchanger     mx.broken.test (DNSSEC vouches for its name)\n\
                  addresses     192.0.2.10\n\
                  TLSA          _25._tcp.mx.broken.test 3 1 1 {}\n\
                  connection    192.0.2.10\n  \
                    session     TLSv1.3, TLS_AES_256_GCM_SHA384\n\
                  {rows}  \
-                   matched     no TLSA record: this is not what the DNS says the server has\n  \
+                   matched     no TLSA record: the server's certificate was changed and its records were not, or this is another server\n  \
                    verdict     not used: TLSA X.509 cert required but missing from: mx.broken.test for broken.test: no \
                  matching DANE TLSA records. (#4.4.1)\n\n\
-                 result        no server can be used now: mail would not be sent\n",
+                 result        no server can be used now: mail would wait in the queue\n",
                 "ab".repeat(32)
             )
         );
@@ -123,6 +123,32 @@ fn a_good_and_a_broken_dane_host_are_told_apart() {
         assert!(servers.sinks.iter().all(|sink| sink.messages().is_empty()));
         let said = servers.sinks[0].transcript().join("\n");
         assert!(said.contains("C: QUIT") && !said.contains("C: MAIL"), "{said}");
+    });
+}
+
+#[test]
+fn each_certificate_is_shown_with_the_record_that_would_match_it() {
+    in_world(|world| {
+        let root = certificates::Authority::new("Root").expect("root");
+        let middle = root.authority("Middle").expect("middle");
+        let leaf = middle.issue(&["mx.chain.test"]).expect("leaf");
+        let mut options = Options::named("mx.chain.test");
+        options.acceptor = Some(leaf.acceptor_below(&[&middle]).expect("acceptor"));
+        let _server = SmtpSink::start(&["192.0.2.10:25".parse().expect("address")], options).expect("server");
+        let digest = key_digest(&middle.identity().certificate);
+        let zone = format!("@ MX 10 mx\nmx A 192.0.2.10\n_25._tcp.mx TLSA 2 1 1 {digest}\n");
+        let _dns = world.dns(&Zones::new().signed("chain.test", &zone));
+        world.control("me", "client.test\n");
+        let output = text(&probe(&["chain.test"]));
+        let own = key_digest(&leaf.certificate);
+        assert!(
+            output.contains(&format!("    as TLSA   3 1 1 {own}\n  certificate CN=Middle\n")),
+            "{output}"
+        );
+        assert!(
+            output.contains(&format!("    as TLSA   2 1 1 {digest}\n  matched     TLSA 2 1 1\n")),
+            "{output}"
+        );
     });
 }
 
@@ -150,7 +176,7 @@ fn a_zone_that_does_not_validate_is_told_from_one_that_is_not_signed() {
             text(&half),
             format!(
                 "{RESOLVER}{RULE}\
-                 exchanger     mx.half.test (its name is secure)\n\
+                 exchanger     mx.half.test (DNSSEC vouches for its name)\n\
                  addresses     192.0.2.10\n\
                  TLSA          no answer that can be trusted: its name servers are down, or its DNSSEC signatures are \
                  bogus; the exchanger is not used\n  \
@@ -172,13 +198,13 @@ fn every_exchanger_is_tried() {
             text(&plain),
             format!(
                 "{RESOLVER}{RULE}\
-                 exchanger     mx.plain.test (its name is not secure: unsigned DNS)\n\
+                 exchanger     mx.plain.test (DNSSEC does not vouch for its name)\n\
                  addresses     192.0.2.11\n\
                  {NO_DANE}\
                  connection    192.0.2.11\n  \
-                   verdict     a message could be sent: accepted message\n\
+                   verdict     a message could be sent, and reported as: accepted message\n\
                  \n\
-                 exchanger     dead.plain.test (its name is not secure: unsigned DNS)\n\
+                 exchanger     dead.plain.test (DNSSEC does not vouch for its name)\n\
                  addresses     192.0.2.12\n\
                  {NO_DANE}  \
                    verdict     not used: no connection to any of its addresses\n\n\
@@ -187,9 +213,13 @@ fn every_exchanger_is_tried() {
         );
         assert_eq!(plain.status.code(), Some(0));
         let stripped = text(&probe(&["stripped.test"]));
-        assert!(stripped.contains("a message could be sent: TLS (TLSA validated)"), "{stripped}");
         assert!(
-            stripped.contains("TLSA          none that is usable: TLS is required, and proves nothing\n")
+            stripped.contains("a message could be sent, and reported as: TLS (TLSA validated)"),
+            "{stripped}"
+        );
+        assert!(
+            stripped.contains("TLSA          _25._tcp.mx.stripped.test 1 1 1 00\n              none of them can be used for mail: TLS is required, and proves \
+                 nothing\n")
         );
         assert!(stripped.ends_with(
             "verdict     not used: I wasn't able to negotiate a StartTLS connection with: mx.stripped.test for \
@@ -246,7 +276,7 @@ fn a_rule_for_a_name_shows_the_certificate_that_does_not_have_it() {
                     "{RESOLVER}\
                      TLS           /var/qmail/control/tlsdestinations:1: required, {demands}, CA in {}\n\
                      port          25\n\n\
-                     exchanger     mx.named.test (its name is secure)\n\
+                     exchanger     mx.named.test (DNSSEC vouches for its name)\n\
                      addresses     192.0.2.10\n\
                      TLSA          none, so there is no DANE: TLS goes by the rule\n\
                      connection    192.0.2.10\n  \
@@ -254,7 +284,7 @@ fn a_rule_for_a_name_shows_the_certificate_that_does_not_have_it() {
                      {rows}  \
                        verdict     not used: Unable to validate X.500 certificate Subject for: named.test at \
                      mx.named.test. (#4.4.1)\n\n\
-                     result        no server can be used now: mail would not be sent\n",
+                     result        no server can be used now: mail would wait in the queue\n",
                     ca.display()
                 )
             );

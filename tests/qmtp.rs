@@ -203,8 +203,12 @@ fn a_probe_sends_no_octet_of_a_package() {
     in_world(|world| {
         let _dns = world.dns(&Zones::new().insecure("example.test", "@ A 192.0.2.10\n"));
         for (route, port, said) in [
-            ("192.0.2.10", 209, "a message could be sent: accepted message\n"),
-            ("192.0.2.10;6209", 6209, "a message could be sent: TLS transmitted message accepted\n"),
+            ("192.0.2.10", 209, "a message could be sent, and reported as: accepted message\n"),
+            (
+                "192.0.2.10;6209",
+                6209,
+                "a message could be sent, and reported as: TLS transmitted message accepted\n",
+            ),
         ] {
             world.control("me", "client.example.test\n");
             world.control("qmtproutes", format!(":{route}\n"));

@@ -112,9 +112,11 @@ pub(super) fn write_all(pipe: impl AsFd, mut left: &[u8]) -> Result<(), FrameErr
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::ipc::server_reply::ReplyText;
-    use crate::ipc::{Claim, Message, Request, Step};
+    use crate::ipc::{Claim, Message, Reply, Request, Step};
 
     fn decode(bytes: &[u8]) -> Result<Option<Message>, FrameError> {
         Decoder { pending: bytes.to_vec() }.take()
@@ -142,10 +144,34 @@ mod tests {
     }
 
     #[test]
+    fn an_end_between_frames_is_one_and_an_end_inside_of_one_is_a_fault() {
+        let whole = encode(&Message::Request(Request::Begin)).unwrap();
+        for kept in 0..=whole.len() {
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            writer.write_all(&whole[..kept]).unwrap();
+            drop(writer);
+            let mut decoder = Decoder::default();
+            assert_eq!(decoder.fill(&reader), Ok(kept > 0));
+            let message = decoder.take::<Message>().unwrap();
+            assert_eq!(message.is_some(), kept == whole.len());
+            let is_between = kept == 0 || kept == whole.len();
+            assert_eq!(decoder.fill(&reader), if is_between { Ok(false) } else { Err(FrameError::Gone) });
+        }
+    }
+
+    #[test]
     fn the_longest_reply_fits() {
         let longest = [&b"250 "[..], &vec![b'x'; ReplyText::MAX - 5], b"\n"].concat();
         let frame = encode(&replied(&longest)).unwrap();
         assert_eq!(decode(&frame), Ok(Some(replied(&longest))));
+    }
+
+    #[test]
+    fn what_fits_no_frame_is_not_sent() {
+        let of = |length| encode(&Reply::TrustAnchors(vec![b'x'; length]));
+        // A kind, and a length of two octets.
+        assert_eq!(of(MAX_CONTENT - 3).map(|frame| frame.len()), Ok(MAX_CONTENT + 4));
+        assert_eq!(of(MAX_CONTENT - 2), Err(FrameError::BadLength));
     }
 
     #[test]

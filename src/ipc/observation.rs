@@ -59,8 +59,8 @@ pub enum TlsaSeen {
     Absent,
     /// These are usable, under this name.
     Match(HostName, Vec<RecordSeen>),
-    /// There are some, and none is usable.
-    Unusable,
+    /// There are some, and none is usable: these, under this name.
+    Unusable(HostName, Vec<RecordSeen>),
     /// They cannot be looked up.
     Unknown,
 }
@@ -98,6 +98,6 @@ pub struct CertificateSeen {
     pub not_after: Reason,
     /// SHA-256 of the certificate, hexadecimal: what a rule with `%` compares.
     pub sha256: Reason,
-    /// SHA-256 of its public key, hexadecimal: what a TLSA record `3 1 1` holds.
+    /// SHA-256 of its public key, hexadecimal: what a TLSA record `3 1 1` holds, or `2 1 1` for an authority.
     pub key_sha256: Reason,
 }

@@ -164,3 +164,6 @@ const PERMITS: &[Permit] = &[
 pub fn permits(stage: Stage, message: &Message) -> bool {
     PERMITS.iter().any(|permit| (permit.is_permitted)(stage) && (permit.matches)(message))
 }
+
+#[cfg(test)]
+mod tests;

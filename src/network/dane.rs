@@ -24,7 +24,12 @@ pub(super) enum Dane {
         records: Vec<TlsaRecord>,
     },
     /// There are records, and none can be used: TLS, without proof (RFC 7672 section 2.2).
-    Encrypt,
+    Encrypt {
+        /// The name they stand under.
+        base: HostName,
+        /// To be shown.
+        records: Vec<TlsaRecord>,
+    },
     /// Nobody can say whether there are records: the exchanger is not used (RFC 7672 section 2.2.1).
     Unknown,
 }
@@ -79,8 +84,11 @@ pub(super) fn decide(tlsa: TlsaAnswer) -> Dane {
         TlsaAnswer::Secure(base, records) => {
             // All of them: OpenSSL alone can tell which whole certificates and keys (matching type 0) are none, and those
             // must not stand in for others. An answer of DNS has 64 KiB, so 4095 records at most.
-            let usable: Vec<_> = records.into_iter().filter(is_usable).collect();
-            if usable.is_empty() { Dane::Encrypt } else { Dane::Match { base, records: usable } }
+            let (usable, rest): (Vec<_>, Vec<_>) = records.into_iter().partition(is_usable);
+            match usable.is_empty() {
+                true => Dane::Encrypt { base, records: rest },
+                false => Dane::Match { base, records: usable },
+            }
         }
     }
 }
@@ -266,13 +274,12 @@ mod tests {
             record(2, 0, 2, 65),
             record(3, 0, 0, 0),
         ] {
-            assert_eq!(
-                decide(TlsaAnswer::Secure(base(), vec![unusable.clone()])),
-                Dane::Encrypt,
-                "{unusable:?}"
-            );
+            let records = vec![unusable];
+            let expected = Dane::Encrypt { base: base(), records: records.clone() };
+            assert_eq!(decide(TlsaAnswer::Secure(base(), records)), expected);
         }
-        assert_eq!(decide(TlsaAnswer::Secure(base(), Vec::new())), Dane::Encrypt);
+        let none = Dane::Encrypt { base: base(), records: Vec::new() };
+        assert_eq!(decide(TlsaAnswer::Secure(base(), Vec::new())), none);
     }
 
     #[test]

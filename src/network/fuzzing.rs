@@ -37,7 +37,7 @@ pub fn tlsa(base: &HostName, records: Option<&[(u8, u8, u8, Vec<u8>)]>) -> Deman
     };
     match dane::decide(answer) {
         Dane::NotAsked | Dane::Insecure | Dane::Absent => Demand::Nothing,
-        Dane::Encrypt => Demand::Encryption,
+        Dane::Encrypt { .. } => Demand::Encryption,
         Dane::Unknown => Demand::Refusal,
         Dane::Match { records, .. } => Demand::Match(
             records.into_iter().map(|it| (it.usage, it.selector, it.matching, it.data)).collect(),

@@ -10,6 +10,7 @@ use openssl::ssl::SslRef;
 use openssl::x509::{X509NameRef, X509Ref};
 
 use super::dane::{Dane, NameStatus};
+use super::dns::TlsaRecord;
 use super::exchangers::{self, Exchanger};
 use crate::ipc::Claim;
 use crate::ipc::child_end::ChildEnd;
@@ -39,15 +40,9 @@ pub(super) fn exchangers(found: &[Exchanger], monitor: &mut ChildEnd) {
             Dane::NotAsked => TlsaSeen::NotAsked,
             Dane::Insecure => TlsaSeen::Insecure,
             Dane::Absent => TlsaSeen::Absent,
-            Dane::Encrypt => TlsaSeen::Unusable,
+            Dane::Encrypt { base, records } => TlsaSeen::Unusable(base.clone(), seen_records(records)),
             Dane::Unknown => TlsaSeen::Unknown,
-            Dane::Match { base, records } => {
-                let seen = records.iter().take(MOST).map(|record| RecordSeen {
-                    parameters: (record.usage, record.selector, record.matching),
-                    data: hex(record.data.get(..SHOWN).unwrap_or(&record.data)),
-                });
-                TlsaSeen::Match(base.clone(), seen.collect())
-            }
+            Dane::Match { base, records } => TlsaSeen::Match(base.clone(), seen_records(records)),
         };
         let seen = ExchangerSeen {
             name: exchanger.name.clone(),
@@ -57,6 +52,14 @@ pub(super) fn exchangers(found: &[Exchanger], monitor: &mut ChildEnd) {
         };
         tell(monitor, Observation::Exchanger(seen));
     }
+}
+
+fn seen_records(records: &[TlsaRecord]) -> Vec<RecordSeen> {
+    let seen = |record: &TlsaRecord| RecordSeen {
+        parameters: (record.usage, record.selector, record.matching),
+        data: hex(record.data.get(..SHOWN).unwrap_or(&record.data)),
+    };
+    records.iter().take(MOST).map(seen).collect()
 }
 
 /// Tells of a session whose handshake has come to its end, whatever its certificate proves.

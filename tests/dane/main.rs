@@ -9,6 +9,7 @@
 )]
 
 mod aliases;
+mod combinations;
 mod differences;
 mod families;
 mod handshake;

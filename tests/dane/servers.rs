@@ -45,6 +45,8 @@ pub(crate) struct Servers {
     pub(crate) stranger: X509,
     pub(crate) old: X509,
     pub(crate) worthless: X509,
+    pub(crate) domain: X509,
+    pub(crate) target: X509,
     _mailbox: Mailbox,
 }
 
@@ -96,6 +98,8 @@ impl Servers {
             stranger: stranger.certificate,
             old: old.certificate,
             worthless: worthless.certificate,
+            domain: domain.certificate,
+            target: target.certificate,
             _mailbox: world.postfix(postfix),
         }
     }

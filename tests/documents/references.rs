@@ -97,7 +97,8 @@ fn a_reference_that_leads_nowhere_is_seen() {
 }
 
 /// The documents that an auditor reads: a test that they name is one click away.
-const LINKED: [&str; 3] = ["SECURITY.md", "docs/past-vulnerabilities.md", "docs/unsafe.md"];
+const LINKED: [&str; 4] =
+    ["SECURITY.md", "docs/past-vulnerabilities.md", "docs/threat-model.md", "docs/unsafe.md"];
 
 /// Where a name in backquotes leads, seen from the root; `old` is where it has led so far. Of a test that several files have,
 /// that must be one of them.
@@ -162,11 +163,15 @@ fn a_link_to_another_place_is_mended() {
 #[test]
 fn every_claim_names_its_proof() {
     let tests = tests();
-    for document in ["docs/past-vulnerabilities.md"] {
+    for document in ["docs/past-vulnerabilities.md", "docs/threat-model.md"] {
         let text = read(document);
-        let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| -"));
+        let mut has_proofs = false;
+        let rows = text.lines().filter(|line| {
+            has_proofs = line.starts_with('|') && (has_proofs || line.ends_with("| proof |"));
+            has_proofs && !line.ends_with("| proof |") && !line.starts_with("|-")
+        });
         let mut count = 0;
-        for row in rows.filter(|row| !row.ends_with("| proof |")) {
+        for row in rows {
             let proof = row.rsplit('|').nth(1).unwrap_or_default();
             let is_proof =
                 |span: &str| tests.contains_key(span) || is_place(span) && root().join(span).exists();

@@ -1,10 +1,13 @@
-//! Scripts that try what the child's descriptors are good for.
+//! Scripts that try what the child's descriptors are good for, those that it has and those that it can get: sockets.
 #![expect(unsafe_code, reason = "tries descriptors by their numbers, whether they are open or not")]
 
 use std::io::IoSlice;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrIn, bind, connect, sendmsg, socket,
+};
 use qmail_remote::ipc::child_end::{ChildEnd, MESSAGE_PIPE};
 use qmail_remote::ipc::{Claim, Message, Step};
 use sandbox::ChildProfile;
@@ -18,6 +21,10 @@ const FORGED: &[u8] = b"Kdelivered, trust me\n\0";
 pub(crate) fn attack(script: &str, profile: &ChildProfile, monitor: &mut ChildEnd) {
     let confine = || sandbox::confine_child(profile).unwrap();
     let found = match script {
+        script if script.starts_with("tcp-") => {
+            let found = tcp(&script["tcp-".len()..], confine);
+            format!("{found:?}")
+        }
         "write-to-every-descriptor" => {
             confine();
             format!("{:?}", taking(FORGED))
@@ -49,6 +56,24 @@ fn taking(octets: &[u8]) -> Vec<RawFd> {
         nix::unistd::write(descriptor, octets).is_ok()
     };
     (0..1024).filter(|number| *number != MESSAGE_PIPE).filter(takes).collect()
+}
+
+/// What comes of `connect-PORT` or `bind-PORT`, on the address that the scripts say to be connected to. A connection that is
+/// on its way, or that nobody takes, has been permitted.
+fn tcp(what: &str, confine: impl Fn()) -> nix::Result<()> {
+    let (call, port) = what.split_once('-').unwrap();
+    let address = SockaddrIn::new(192, 0, 2, 1, port.parse().unwrap());
+    confine();
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+    let result = match call {
+        "connect" => connect(socket.as_raw_fd(), &address),
+        _ => bind(socket.as_raw_fd(), &address),
+    };
+    match result {
+        Err(Errno::EINPROGRESS | Errno::ECONNREFUSED) => Ok(()),
+        result => result,
+    }
 }
 
 fn pass_a_descriptor() -> nix::Result<usize> {

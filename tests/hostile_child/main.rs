@@ -25,6 +25,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use orders::{
+    a_delivery_cut_off_anywhere_is_no_success, a_success_takes_every_step_once_and_in_its_order,
+    every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
+};
 use world::certificates::{Content, Identity};
 use world::{Delivery, Identity as User, Letter, Message, Needs, Outcome, Running, World, in_world_named};
 
@@ -46,17 +50,18 @@ const TESTS: &[Test] = &[
     ("a_verdict_stands_whatever_the_child_does_next", a_verdict_stands_whatever_the_child_does_next),
     ("a_lie_about_a_refused_recipient_is_no_success", a_lie_about_a_refused_recipient_is_no_success),
     ("a_child_that_is_silent_stopped_or_deaf_is_killed", a_child_that_is_silent_stopped_or_deaf_is_killed),
-    ("a_delivery_cut_off_anywhere_is_no_success", orders::a_delivery_cut_off_anywhere_is_no_success),
-    (
-        "a_success_takes_every_step_once_and_in_its_order",
-        orders::a_success_takes_every_step_once_and_in_its_order,
-    ),
+    ("a_delivery_cut_off_anywhere_is_no_success", a_delivery_cut_off_anywhere_is_no_success),
+    ("a_success_takes_every_step_once_and_in_its_order", a_success_takes_every_step_once_and_in_its_order),
     (
         "every_exit_code_and_every_deadly_signal_is_a_temporary_failure",
-        orders::every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
+        every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
     ),
     ("no_descriptor_of_the_child_takes_a_report", no_descriptor_of_the_child_takes_a_report),
     ("no_descriptor_is_passed_to_the_monitor", no_descriptor_is_passed_to_the_monitor),
+    (
+        "no_port_but_the_plans_is_reached_and_none_is_bound",
+        no_port_but_the_plans_is_reached_and_none_is_bound,
+    ),
     ("the_program_itself_knows_no_script", the_program_itself_knows_no_script),
     ("requests_without_reason_end_the_child", requests_without_reason_end_the_child),
     ("credentials_are_given_in_order_or_not_at_all", credentials_are_given_in_order_or_not_at_all),
@@ -227,31 +232,56 @@ fn a_child_that_is_silent_stopped_or_deaf_is_killed(world: &World) {
     assert_modest();
 }
 
-fn no_descriptor_of_the_child_takes_a_report(world: &World) {
-    let refused = |found: &str| {
-        format!("ZConnected to 192.0.2.1 but greeting failed.\nRemote host said: 421 {found}\n")
-    };
-    let users = match world.can(Needs::ManyUids) {
-        true => &[User::Root, User::Qmailr, User::Courier, User::SetgidKeys][..],
+/// What a script found out, as a report tells it.
+fn found(what: &str) -> String {
+    format!("ZConnected to 192.0.2.1 but greeting failed.\nRemote host said: 421 {what}\n")
+}
+
+/// Every user that can be had here.
+fn users(world: &World) -> &'static [User] {
+    match world.can(Needs::ManyUids) {
+        true => &[User::Root, User::Qmailr, User::Courier, User::SetgidKeys],
         false => &[User::Courier],
-    };
-    for &user in users {
+    }
+}
+
+fn no_descriptor_of_the_child_takes_a_report(world: &World) {
+    for &user in users(world) {
         let by_user = |script| by_script(world, script).identity(user);
-        ends_well(by_user("write-to-every-descriptor")).assert_reports(&[refused("[]")]);
-        ends_well(by_user("find-writable-descriptors")).assert_reports(&[refused("[]")]);
+        ends_well(by_user("write-to-every-descriptor")).assert_reports(&[found("[]")]);
+        ends_well(by_user("find-writable-descriptors")).assert_reports(&[found("[]")]);
         // Nor does a message that its owner left open for writing, once the child is confined.
         let message = world.file("message", "Subject: x\n\nHello.\n");
-        for (script, found) in [("find-writable-descriptors", "[0]"), ("write-to-every-descriptor", "[]")] {
+        for (script, result) in [("find-writable-descriptors", "[0]"), ("write-to-every-descriptor", "[]")] {
             let delivery = by_user(script).message(Message::Writable(message.clone()));
-            ends_well(delivery).assert_reports(&[refused(found)]);
+            ends_well(delivery).assert_reports(&[found(result)]);
         }
         assert_eq!(std::fs::read(&message).unwrap(), b"Subject: x\n\nHello.\n");
     }
 }
 
+fn no_port_but_the_plans_is_reached_and_none_is_bound(world: &World) {
+    if sandbox::landlock_abi() < Some(4) {
+        return println!("NOT TESTED: this kernel's Landlock does not know TCP ports");
+    }
+    for (routes, own) in [("", 25), (":192.0.2.1;2525\n", 2525)] {
+        world.control("smtproutes", routes);
+        for &user in users(world) {
+            for port in [24, 25, 53, 80, 465, 2525] {
+                let result = if [own, 53].contains(&port) { "Ok(())" } else { "Err(EACCES)" };
+                let delivery = by_script(world, &format!("tcp-connect-{port}")).identity(user);
+                ends_well(delivery).assert_reports(&[found(result)]);
+            }
+            for port in [0, 2525] {
+                let delivery = by_script(world, &format!("tcp-bind-{port}")).identity(user);
+                ends_well(delivery).assert_reports(&[found("Err(EACCES)")]);
+            }
+        }
+    }
+}
+
 fn no_descriptor_is_passed_to_the_monitor(world: &World) {
-    let refused = "ZConnected to 192.0.2.1 but greeting failed.\nRemote host said: 421 Err(ENOTSOCK)\n";
-    all_print(world, &["descriptor-passing"], refused);
+    all_print(world, &["descriptor-passing"], &found("Err(ENOTSOCK)"));
     all_print(world, &["descriptor-passing-confined"], DIED);
 }
 

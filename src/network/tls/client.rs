@@ -64,7 +64,7 @@ fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
     let mut session = Ssl::new(&context).map_err(|_| TlsFailure::Session)?;
     let armed = match peer.dane {
         Dane::Match { base, records } => dane::arm(&mut session, base, peer.found_by, records)?,
-        Dane::NotAsked | Dane::Insecure | Dane::Absent | Dane::Encrypt | Dane::Unknown => {
+        Dane::NotAsked | Dane::Insecure | Dane::Absent | Dane::Encrypt { .. } | Dane::Unknown => {
             if let Some(name) = &peer.server.name {
                 session.set_hostname(name.as_str()).map_err(|_| TlsFailure::Session)?;
             }

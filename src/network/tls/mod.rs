@@ -52,7 +52,7 @@ impl Peer<'_> {
     fn records_demand_tls(&self) -> bool {
         match self.dane {
             Dane::NotAsked | Dane::Insecure | Dane::Absent => false,
-            Dane::Match { .. } | Dane::Encrypt | Dane::Unknown => true,
+            Dane::Match { .. } | Dane::Encrypt { .. } | Dane::Unknown => true,
         }
     }
 }

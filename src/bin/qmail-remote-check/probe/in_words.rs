@@ -7,6 +7,7 @@ use qmail_remote::ipc::observation::{CertificateSeen, RecordSeen, ResolverSeen, 
 
 use super::results::{Attempt, Exchanger, Results, Rule};
 use crate::row;
+use qmail_remote::host::HostName;
 
 /// All of it.
 pub(super) fn written(results: &Results) -> String {
@@ -57,19 +58,19 @@ fn result(exchangers: &[Exchanger]) -> String {
     match exchangers.iter().find(is_well) {
         Some(Exchanger { name: Some(name), .. }) => format!("mail would go to {name}"),
         Some(Exchanger { name: None, .. }) => "mail would go to this address".to_owned(),
-        None => "no server can be used now: mail would not be sent".to_owned(),
+        None => "no server can be used now: mail would wait in the queue".to_owned(),
     }
 }
 
 fn of_rule(Rule { line, demands }: &Rule) -> String {
-    format!("{}: {demands}", line.as_deref().unwrap_or("no line"))
+    format!("{}: {demands}", line.as_deref().unwrap_or("no line of tlsdestinations"))
 }
 
 fn of_exchanger(exchanger: &Exchanger, port: u16) -> String {
     let mut text = match &exchanger.name {
         Some(name) => {
-            let status = if exchanger.name_is_secure { "secure" } else { "not secure: unsigned DNS" };
-            row("exchanger", format!("{name} (its name is {status})"))
+            let vouches = if exchanger.name_is_secure { "vouches" } else { "does not vouch" };
+            row("exchanger", format!("{name} (DNSSEC {vouches} for its name)"))
         }
         None => row("exchanger", "an address"),
     };
@@ -83,27 +84,31 @@ fn of_exchanger(exchanger: &Exchanger, port: u16) -> String {
                 None => "not asked for: an address has none",
             },
         ),
-        TlsaSeen::Insecure => row(
-            "TLSA",
-            "not asked for: DNSSEC does not vouch for its name or its addresses, so there is no DANE",
-        ),
+        TlsaSeen::Insecure => {
+            let what = if exchanger.name_is_secure { "addresses" } else { "name" };
+            row("TLSA", format!("not asked for: DNSSEC does not vouch for its {what}, so there is no DANE"))
+        }
         TlsaSeen::Absent => row("TLSA", "none, so there is no DANE: TLS goes by the rule"),
-        TlsaSeen::Unusable => row("TLSA", "none that is usable: TLS is required, and proves nothing"),
+        TlsaSeen::Unusable(base, records) => {
+            of_records(port, base, records)
+                + &row("", "none of them can be used for mail: TLS is required, and proves nothing")
+        }
         TlsaSeen::Unknown => row(
             "TLSA",
             "no answer that can be trusted: its name servers are down, or its DNSSEC signatures are bogus; the \
              exchanger is not used",
         ),
-        TlsaSeen::Match(base, records) => {
-            let one = |record: &RecordSeen| {
-                let RecordSeen { parameters, data } = record;
-                row("TLSA", format!("_{port}._tcp.{base} {} {}", numbers(*parameters), data.as_str()))
-            };
-            records.iter().map(one).collect()
-        }
+        TlsaSeen::Match(base, records) => of_records(port, base, records),
     };
     let has_records = matches!(exchanger.tlsa, TlsaSeen::Match(..));
     exchanger.attempts.iter().fold(text, |text, attempt| text + &of_attempt(attempt, has_records))
+}
+
+fn of_records(port: u16, base: &HostName, records: &[RecordSeen]) -> String {
+    let one = |RecordSeen { parameters, data }: &RecordSeen| {
+        row("TLSA", format!("_{port}._tcp.{base} {} {}", numbers(*parameters), data.as_str()))
+    };
+    records.iter().map(one).collect()
 }
 
 fn of_attempt(attempt: &Attempt, has_records: bool) -> String {
@@ -116,13 +121,14 @@ fn of_attempt(attempt: &Attempt, has_records: bool) -> String {
     }
     if let Some(session) = &attempt.session {
         text += &row("  session", format!("{}, {}", session.version.as_str(), session.cipher.as_str()));
-        for certificate in &attempt.chain {
-            text += &of_certificate(certificate);
+        for (index, certificate) in attempt.chain.iter().enumerate() {
+            // The usage that is for the server's own, and the one for those above it.
+            text += &of_certificate(certificate, if index == 0 { 3 } else { 2 });
         }
         match session.matched {
             Some(matched) => text += &row("  matched", format!("TLSA {}", numbers(matched))),
             None if has_records => {
-                text += &row("  matched", "no TLSA record: this is not what the DNS says the server has");
+                text += &row("  matched", NO_RECORD);
             }
             None => {}
         }
@@ -130,7 +136,11 @@ fn of_attempt(attempt: &Attempt, has_records: bool) -> String {
     text + &row("  verdict", &attempt.verdict)
 }
 
-fn of_certificate(certificate: &CertificateSeen) -> String {
+/// What it means that no record matches, for who has to find out why.
+const NO_RECORD: &str = "no TLSA record: the server's certificate was changed and its records were not, or this is another \
+                         server";
+
+fn of_certificate(certificate: &CertificateSeen, usage: u8) -> String {
     let names: Vec<_> = certificate.names.iter().map(|name| name.as_str()).collect();
     let mut text = row("  certificate", certificate.subject.as_str());
     text += &row("    issuer", certificate.issuer.as_str());
@@ -139,8 +149,7 @@ fn of_certificate(certificate: &CertificateSeen) -> String {
     }
     text += &row("    until", certificate.not_after.as_str());
     text += &row("    SHA-256", certificate.sha256.as_str());
-    text += &row("    as 3 1 1", certificate.key_sha256.as_str());
-    text
+    text + &row("    as TLSA", format!("{usage} 1 1 {}", certificate.key_sha256.as_str()))
 }
 
 fn numbers((usage, selector, matching): (u8, u8, u8)) -> String {

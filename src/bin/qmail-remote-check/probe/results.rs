@@ -135,7 +135,7 @@ impl Walk {
             Seen::Unreachable => {
                 self.over(false, "not used: no connection to any of its addresses".to_owned())
             }
-            Seen::Usable(how) => self.over(true, format!("a message could be sent: {how}")),
+            Seen::Usable(how) => self.over(true, format!("a message could be sent, and reported as: {how}")),
             Seen::Failed(text) => self.over(false, format!("not used: {}", text.as_str().trim_end())),
             Seen::Rule(rule) => self.present(|attempt| attempt.rule = Some((&rule).into())),
             Seen::Observed(Observation::Session(session)) => {

@@ -61,12 +61,14 @@ fn the_policy_is_asked_again_before_mail_and_before_credentials() {
     let hex = "AB".repeat(32);
     let pinned =
         TlsPolicy { pin: Some(Fingerprint { hex, digest: Some(Digest::Sha256) }), ..required.clone() };
+    let base = HostName::parse(b"mx1.example.test").unwrap();
+    let unusable = Dane::Encrypt { base, records: Vec::new() };
     let encrypted = Some(Proof::NOTHING);
     let verified = Some(Proof { certificate: Verified::Chain, ..Proof::NOTHING });
     for (policy, dane, tls, may) in [
         (&optional, Dane::Absent, None, true),
-        (&optional, Dane::Encrypt, None, false),
-        (&optional, Dane::Encrypt, encrypted, true),
+        (&optional, unusable.clone(), None, false),
+        (&optional, unusable, encrypted, true),
         (&optional, Dane::Unknown, None, false),
         (&required, Dane::NotAsked, None, false),
         (&required, Dane::NotAsked, encrypted, true),
