@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use qmail_remote::host::{Host, HostName};
+use qmail_remote::idn;
 use qmail_remote::monitor::control::tlsdestinations;
 use qmail_remote_fuzz::{Case, check, reference};
 
@@ -20,15 +21,22 @@ fn keys(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     specific.flat_map(with_sign).chain(generic).collect()
 }
 
-/// Whether the fourth field is empty, the sender's domain or one above it, or no domain at all, which is refused later.
+/// Whether the fourth field is empty, the sender's domain or one above it, in ASCII or in their own letters, or no domain at
+/// all, which is refused later.
 fn concerns(value: &[u8], sender: &[u8]) -> bool {
-    let bound = value.splitn(4, |&octet| octet == b'|').nth(3).unwrap_or_default().to_ascii_lowercase();
-    let domains = reference::of_domain(sender);
+    let bound = value.splitn(4, |&octet| octet == b'|').nth(3).unwrap_or_default();
+    if bound.is_empty() || HostName::written(bound).is_err() {
+        return true;
+    }
+    let (Some(domain), Some(bound)) =
+        (reference::domain(sender).and_then(idn::to_ascii), idn::to_ascii(bound))
+    else {
+        return false;
+    };
+    let bound = bound.to_ascii_lowercase();
+    let domains = reference::suffixes(&domain, b".");
     let below = [b".".as_slice(), &bound].concat();
-    bound.is_empty()
-        || HostName::parse(&bound).is_err()
-        || domains.first() == Some(&bound)
-        || domains.contains(&below)
+    domains.first() == Some(&bound) || domains.contains(&below)
 }
 
 fuzz_target!(|data: &[u8]| {
