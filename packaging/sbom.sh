@@ -9,6 +9,10 @@ version=$1
 commit=$2
 made=$3
 
+# Before anything is written: a list without its crates would look like one.
+crates=$(cargo tree --offline --locked --package qmail-remote --edges normal --target x86_64-unknown-linux-gnu \
+    --prefix none --no-dedupe --format '{p}|{l}')
+
 cat <<HEAD
 SPDXVersion: SPDX-2.3
 DataLicense: CC0-1.0
@@ -29,8 +33,7 @@ PackageLicenseDeclared: NOASSERTION
 PackageCopyrightText: NOASSERTION
 Relationship: SPDXRef-qmail-remote-$version DYNAMIC_LINK SPDXRef-OpenSSL
 HEAD
-cargo tree --offline --locked --package qmail-remote --edges normal --target x86_64-unknown-linux-gnu \
-    --prefix none --no-dedupe --format '{p}|{l}' | sort -u | awk -F '|' -v program="qmail-remote-$version" '
+printf '%s\n' "$crates" | sort -u | awk -F '|' -v program="qmail-remote-$version" '
     FILENAME != "-" {
         split($0, line, "\"")
         if ($0 ~ /^name = /) name = line[2]
