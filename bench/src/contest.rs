@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use world::World;
 
+use crate::compiler::compile;
 use crate::process::{Cost, Job};
 use crate::statistics::{Spread, milliseconds};
 use crate::{Anything, Options};
@@ -19,6 +20,9 @@ enum Dialect {
     Colon,
 }
 
+/// The client that stands in for other programs where none is named.
+const CLIENT: &str = include_str!("client.c");
+
 /// A program of the contest.
 #[derive(Clone, Debug)]
 pub(crate) struct Contestant {
@@ -26,6 +30,8 @@ pub(crate) struct Contestant {
     pub(crate) name: String,
     program: PathBuf,
     dialect: Dialect,
+    /// False: it goes where a route sends it, and knows no DNS.
+    pub(crate) resolves: bool,
 }
 
 /// The programs, and where they run.
@@ -63,7 +69,13 @@ impl<'a> Contest<'a> {
             let program = world.scratch().join(name);
             fs::copy(path, &program).map_err(|error| format!("{path}: {error}"))?;
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-            contestants.push(Contestant { name: name.to_owned(), program, dialect });
+            contestants.push(Contestant { name: name.to_owned(), program, dialect, resolves: true });
+        }
+        if contestants.len() == 1 {
+            let program = world.scratch().join("client");
+            compile(CLIENT, &["-lssl", "-lcrypto"], &program)?;
+            let name = "a bare client in C".to_owned();
+            contestants.push(Contestant { name, program, dialect: Dialect::Semicolon, resolves: false });
         }
         Ok(Contest { world, contestants, checker: options.checker.clone(), runs: options.runs })
     }
@@ -189,7 +201,8 @@ mod tests {
     #[test]
     fn each_dialect_writes_its_routes() {
         let contestant = |dialect| {
-            Contestant { name: String::new(), program: PathBuf::new(), dialect }.route("192.0.2.1", 26)
+            Contestant { name: String::new(), program: PathBuf::new(), dialect, resolves: true }
+                .route("192.0.2.1", 26)
         };
         assert_eq!(contestant(Dialect::Semicolon), ":192.0.2.1;26\n");
         assert_eq!(contestant(Dialect::Colon), ":192.0.2.1:26\n");

@@ -4,12 +4,11 @@
 //! sandbox around valgrind itself (`unconfined.c`). Counted is what runs outside the kernel.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::Anything;
+use crate::compiler::compile;
 use crate::process::Job;
 
 const LIBRARY: &str = include_str!("unconfined.c");
@@ -25,16 +24,7 @@ impl Counter {
     /// Builds the library in `scratch`.
     pub(crate) fn build(scratch: &Path) -> Anything<Counter> {
         let library = scratch.join("unconfined.so");
-        let mut compiler = Command::new("cc")
-            .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-x", "c", "-", "-o"])
-            .arg(&library)
-            .stdin(Stdio::piped())
-            .spawn()?;
-        compiler.stdin.take().ok_or("no way to the compiler")?.write_all(LIBRARY.as_bytes())?;
-        if !compiler.wait()?.success() {
-            return Err("unconfined.c does not compile".into());
-        }
-        fs::set_permissions(&library, Permissions::from_mode(0o755))?;
+        compile(LIBRARY, &["-shared", "-fPIC"], &library)?;
         let counts = scratch.join("instructions");
         fs::create_dir(&counts)?;
         // Deliveries run as a user of their own.

@@ -3,11 +3,13 @@
 //! Everything happens in a private network, which only root can furnish with the slow link. Programs and floors take turns,
 //! so that a machine that drifts drifts for all. `--only WORD` takes the groups of rows whose name has the word, `--runs N`
 //! sets how often each is run, `--check PATH` names the tool that writes indexes, `--json FILE` and `--plot FILE` write the
-//! results once more. `bench count PROGRAM` counts instead. See docs/performance.md.
+//! results once more. Where no other program is named, a client in C stands in for one. `bench count PROGRAM` counts
+//! instead. See docs/performance.md.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a benchmark does")]
 #![expect(clippy::arithmetic_side_effects, reason = "figures, not lengths")]
 
+mod compiler;
 mod contest;
 mod count;
 mod floors;

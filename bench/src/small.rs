@@ -8,7 +8,7 @@ use world::Zones;
 use world::certificates::Authority;
 
 use crate::Anything;
-use crate::contest::{Contest, Costs, Turn};
+use crate::contest::{Contest, Contestant, Costs, Turn};
 use crate::process::Job;
 use crate::results::Row;
 use crate::sink::{Manner, Sink};
@@ -34,26 +34,26 @@ pub(crate) fn rows(contest: &Contest<'_>) -> Anything<Vec<Row>> {
             Turn::delivers(contestant.delivery("example.test", 1, &message)).by(contestant, SERVER, port)
         });
         let turns: Vec<_> = [empty()].into_iter().chain(deliveries).collect();
-        rows.extend(both(contest, name, &contest.take_turns(&turns, 60)?)?);
+        rows.extend(both(name, &contest.contestants, &contest.take_turns(&turns, 60)?)?);
     }
     let key = hash(MessageDigest::sha256(), &identity.certificate.public_key()?.public_key_to_der()?)?;
     let key: String = key.iter().map(|octet| format!("{octet:02x}")).collect();
     let zone = format!("@ MX 10 mx\nmx A {SERVER}\n_25._tcp.mx TLSA 3 1 1 {key}\n");
     let _dns = contest.world.dns(&Zones::new().signed(HOST, &zone));
     contest.world.control("smtproutes", "");
+    let resolving: Vec<_> = contest.contestants.iter().filter(|one| one.resolves).cloned().collect();
     let deliveries =
-        contest.contestants.iter().map(|contestant| Turn::delivers(contestant.delivery(HOST, 1, &message)));
+        resolving.iter().map(|contestant| Turn::delivers(contestant.delivery(HOST, 1, &message)));
     let turns: Vec<_> = [empty()].into_iter().chain(deliveries).collect();
-    rows.extend(both(contest, "small, TLS 1.3, DANE", &contest.take_turns(&turns, 60)?)?);
+    rows.extend(both("small, TLS 1.3, DANE", &resolving, &contest.take_turns(&turns, 60)?)?);
     Ok(rows)
 }
 
 /// Wall and processor time beside those of an empty process, which came first.
-fn both(contest: &Contest<'_>, name: &str, costs: &[Costs]) -> Anything<[Row; 2]> {
+fn both(name: &str, contestants: &[Contestant], costs: &[Costs]) -> Anything<[Row; 2]> {
     let mut wall = Row::new(format!("{name}: wall"), "ms");
     let mut cpu = Row::new(format!("{name}: processor"), "ms");
-    let names =
-        ["an empty process"].into_iter().chain(contest.contestants.iter().map(|one| one.name.as_str()));
+    let names = ["an empty process"].into_iter().chain(contestants.iter().map(|one| one.name.as_str()));
     for (who, costs) in names.zip(costs) {
         wall.add(who, costs.wall()?);
         cpu.add(who, costs.cpu()?);

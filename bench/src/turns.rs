@@ -42,12 +42,13 @@ pub(crate) fn rows(contest: &Contest<'_>) -> Anything<Vec<Row>> {
         let _sink =
             Sink::start(SocketAddr::from((link::OWN, port)), Manner { extensions, acceptor, holds: None })?;
         for recipients in [1, 50, 1000] {
-            // A thousand recipients in lock-step take a minute, and show nothing new.
-            if extensions.is_empty() && recipients == 1000 {
-                continue;
-            }
-            let turns: Vec<_> = contest
-                .contestants
+            // A thousand recipients in lock-step take a minute, and show nothing new: neither such servers nor such clients.
+            let contestants = match (recipients, contest.contestants.as_slice()) {
+                (1000, _) if extensions.is_empty() => continue,
+                (1000, [subject, ..]) => std::slice::from_ref(subject),
+                (_, all) => all,
+            };
+            let turns: Vec<_> = contestants
                 .iter()
                 .map(|contestant| {
                     let job = contestant.delivery("example.test", recipients, &message);
@@ -58,7 +59,7 @@ pub(crate) fn rows(contest: &Contest<'_>) -> Anything<Vec<Row>> {
             let mut row = Row::new(format!("{recipients} recipients, {name}"), "round trips");
             let least = least(recipients) as f64;
             row.add("arithmetic", Spread { least, median: least, most: least });
-            for (contestant, costs) in contest.contestants.iter().zip(&costs) {
+            for (contestant, costs) in contestants.iter().zip(&costs) {
                 row.add(&contestant.name, costs.wall()?.map(|wall| wall / milliseconds(ROUND_TRIP)));
             }
             rows.push(row);
