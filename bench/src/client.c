@@ -2,7 +2,7 @@
  * What qmail-remote is measured beside when no other program is named: a client as C programs of its kind are made, linked with
  * OpenSSL. One process, no sandbox, no DNS, nothing verified, nothing told but success; a command at a time, each wait by
  * select(2), control files read by stdio, the message copied octet by octet into a buffer. TCP_NODELAY, so that it does not wait for
- * acknowledgements. Only the bench runs it.
+ * acknowledgements. Only the bench runs it. CONTROL is where the control files are.
  *
  *     client HOST SENDER RECIPIENT...
  */
@@ -32,7 +32,7 @@ static void give_up(const char *why) {
 /* The first line of a control file. */
 static int control(const char *name, char *line, int size) {
     char path[256];
-    snprintf(path, sizeof path, "/var/qmail/control/%s", name);
+    snprintf(path, sizeof path, CONTROL "/%s", name);
     FILE *file = fopen(path, "r");
     if (!file) return 0;
     int found = fgets(line, size, file) != 0;
@@ -46,7 +46,7 @@ static int route(const char *host, char *address, int *port) {
     char line[1000];
     int found = 0;
     size_t length = strlen(host);
-    FILE *file = fopen("/var/qmail/control/smtproutes", "r");
+    FILE *file = fopen(CONTROL "/smtproutes", "r");
     if (!file) return 0;
     while (fgets(line, sizeof line, file)) {
         char *value = 0;

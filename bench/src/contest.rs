@@ -71,13 +71,19 @@ impl<'a> Contest<'a> {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
             contestants.push(Contestant { name: name.to_owned(), program, dialect, resolves: true });
         }
-        if contestants.len() == 1 {
-            let program = world.scratch().join("client");
-            compile(CLIENT, &["-lssl", "-lcrypto"], &program)?;
-            let name = "a bare client in C".to_owned();
-            contestants.push(Contestant { name, program, dialect: Dialect::Semicolon, resolves: false });
-        }
         Ok(Contest { world, contestants, checker: options.checker.clone(), runs: options.runs })
+    }
+
+    /// Lets the client in C take turns with a program that is alone.
+    pub(crate) fn add_client(&mut self) -> Anything<()> {
+        if self.contestants.len() == 1 {
+            let program = self.world.scratch().join("client");
+            let control = format!("-DCONTROL=\"{}\"", self.world.control_directory().display());
+            compile(CLIENT, &[&control, "-lssl", "-lcrypto"], &program)?;
+            let name = "a bare client in C".to_owned();
+            self.contestants.push(Contestant { name, program, dialect: Dialect::Semicolon, resolves: false });
+        }
+        Ok(())
     }
 
     /// How often each is run where this many times are usual.
@@ -189,7 +195,39 @@ impl Costs {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use world::Needs;
+    use world::certificates::Authority;
+
     use super::*;
+    use crate::sink::{Manner, Sink};
+
+    #[test]
+    fn the_client_delivers_in_clear_and_under_tls() {
+        world::in_world(|world| {
+            world.require(Needs::ManyUids);
+            let mut contest = Contest::prepare(world, &Options::default()).unwrap();
+            contest.contestants.push(Contestant {
+                name: "subject".into(),
+                program: "/bin/false".into(),
+                dialect: Dialect::Semicolon,
+                resolves: true,
+            });
+            contest.add_client().unwrap();
+            let client = contest.contestants.last().unwrap();
+            let identity = Authority::new("Bench").unwrap().issue(&["sink.test"]).unwrap();
+            let message = contest.message(1000);
+            for (port, acceptor) in [(2501, None), (2502, Some(Arc::new(identity.acceptor().unwrap())))] {
+                let manner = Manner { extensions: &[], acceptor, holds: None };
+                let sink = Sink::start(format!("192.0.2.10:{port}").parse().unwrap(), manner).unwrap();
+                contest.set_route(client, "192.0.2.10", port);
+                let (_, output) = client.delivery("example.test", 2, &message).run().unwrap();
+                assert_eq!(output.stdout, b"r\0r\0K192.0.2.10 accepted message.\n\0", "port {port}");
+                assert!(sink.octets() > 1000, "port {port}: {}", sink.octets());
+            }
+        });
+    }
 
     #[test]
     fn a_program_has_a_name_and_a_dialect() {

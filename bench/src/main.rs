@@ -79,7 +79,8 @@ fn status(result: Anything<()>) -> ExitCode {
 
 fn run(words: &[String], world: &World) -> Anything<()> {
     let options = Options::read(words)?;
-    let contest = Contest::prepare(world, &options)?;
+    let mut contest = Contest::prepare(world, &options)?;
+    contest.add_client()?;
     let mut rows = Vec::new();
     for (name, measure) in GROUPS {
         if options.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {

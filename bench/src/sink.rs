@@ -21,7 +21,7 @@ const END: &[u8] = b"\r\n.\r\n";
 pub(crate) struct Manner {
     /// Its EHLO keywords.
     pub(crate) extensions: &'static [&'static str],
-    /// Offers STARTTLS when there is one.
+    /// Offers STARTTLS when there is one, and demands it.
     pub(crate) acceptor: Option<Arc<SslAcceptor>>,
     /// Answers MAIL only when told to.
     pub(crate) holds: Option<Arc<Gate>>,
@@ -86,10 +86,11 @@ fn serve(mut stream: TcpStream, manner: &Manner, octets: &AtomicU64) -> io::Resu
         Some(_) => [manner.extensions, &["STARTTLS"]].concat(),
         None => manner.extensions.to_vec(),
     };
-    let mut session = Session { introduction: introduction(&keywords), manner, octets };
+    let needs_tls = manner.acceptor.is_some();
+    let mut session = Session { introduction: introduction(&keywords), needs_tls, manner, octets };
     if let (Some(acceptor), true) = (&manner.acceptor, session.converse(&mut stream)?) {
         let mut stream = acceptor.accept(stream).map_err(io::Error::other)?;
-        session.introduction = introduction(manner.extensions);
+        session = Session { introduction: introduction(manner.extensions), needs_tls: false, ..session };
         session.converse(&mut stream)?;
     }
     Ok(())
@@ -105,6 +106,8 @@ fn introduction(keywords: &[&str]) -> Vec<u8> {
 
 struct Session<'a> {
     introduction: Vec<u8>,
+    /// Whether nothing is taken before STARTTLS.
+    needs_tls: bool,
     manner: &'a Manner,
     octets: &'a AtomicU64,
 }
@@ -166,6 +169,7 @@ impl Session<'_> {
                 *secure = true;
                 (b"220 go on\r\n", Expected::Commands)
             }
+            b"MAIL" if self.needs_tls => (b"530 STARTTLS first\r\n", Expected::Commands),
             b"MAIL" => {
                 if let Some(gate) = &self.manner.holds {
                     gate.pass();
@@ -244,7 +248,12 @@ mod tests {
     /// The answers, and how many octets of messages were counted.
     fn converse(pieces: &[&str]) -> (String, u64) {
         let (manner, octets) = (Manner::default(), AtomicU64::new(0));
-        let mut session = Session { introduction: introduction(&["SIZE"]), manner: &manner, octets: &octets };
+        let mut session = Session {
+            introduction: introduction(&["SIZE"]),
+            needs_tls: false,
+            manner: &manner,
+            octets: &octets,
+        };
         let mut client =
             Client { pieces: pieces.iter().map(|it| it.as_bytes()).collect(), answers: Vec::new() };
         session.converse(&mut client).unwrap();
