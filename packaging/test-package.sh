@@ -58,12 +58,12 @@ root=$work/root
 rm -rf "$root"
 mkdir "$root"
 tar -C "$root" -xf "$base"
-cp "$package" "$root/root/package.deb"
+cp "$package" "$root/srv/package.deb"
 
 # Debian's system has no rpm: this machine's puts the package there and takes it away.
 say "rpm: put in and taken out"
 into() { rpm --root "$root" "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; exit 1; }; }
-files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './root/*' | sort); }
+files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './srv/*' | sort); }
 mkdir -p "$root/var/qmail/bin" "$root/var/lib/rpm"
 echo another >"$root/var/qmail/bin/qmail-remote"
 
@@ -77,12 +77,12 @@ into -e qmail-remote
 test "$(cat "$root/var/qmail/bin/qmail-remote")" = another
 files | diff "$work/before" -
 rm -r "$root/var/qmail" "$root/var/lib/rpm"
-cp "$target/debug/demo" "$root/root/demo"
-mkdir "$root/root/source"
-tar -C "$root/root/source" --strip-components=1 -xf "$target"/dist/qmail-remote-*[0-9].tar.gz
-mkdir -p "$root/root/source/target/release"
-cp "$target/release/qmail-remote" "$target/release/qmail-remote-check" "$root/root/source/target/release"
-cat >"$root/root/test" <<'INNER'
+cp "$target/debug/demo" "$root/srv/demo"
+mkdir "$root/srv/source"
+tar -C "$root/srv/source" --strip-components=1 -xf "$target"/dist/qmail-remote-*[0-9].tar.gz
+mkdir -p "$root/srv/source/target/release"
+cp "$target/release/qmail-remote" "$target/release/qmail-remote-check" "$root/srv/source/target/release"
+cat >"$root/srv/test" <<'INNER'
 set -eu
 export DEBIAN_FRONTEND=noninteractive CI=1
 mount -t proc proc /proc
@@ -93,44 +93,44 @@ program=/var/qmail/bin/qmail-remote
 # Files with type, mode, owner and link; packages; diversions. Logs and caches remember that something happened, and dpkg
 # keeps its last state as *-old.
 state() {
-    find / -xdev ! -path '/root/*' ! -path '/proc/*' ! -path '/var/log/*' ! -path '/var/cache/*' ! -path '*-old' \
+    find / -xdev ! -path '/srv/*' ! -path '/proc/*' ! -path '/var/log/*' ! -path '/var/cache/*' ! -path '*-old' \
         ! -path '/var/lib/apt/*' -printf '%p %y %m %u %g %l\n' | sort
     dpkg-query -W
     dpkg-divert --list | sort
 }
-apt() { apt-get -q -y "$@" >/root/apt.log 2>&1 || { cat /root/apt.log; exit 1; }; }
+apt() { apt-get -q -y "$@" >/srv/apt.log 2>&1 || { cat /srv/apt.log; exit 1; }; }
 # The delivery has a /var/qmail of its own, so the installed file is shown to it elsewhere, too.
 delivers() {
-    touch /root/installed
-    mount --bind "$program" /root/installed
-    /root/demo /root/installed
-    umount /root/installed
+    touch /srv/installed
+    mount --bind "$program" /srv/installed
+    /srv/demo /srv/installed
+    umount /srv/installed
 }
 put_in() {
     case "$1" in
-        deb) apt install /root/package.deb ;;
-        make) make -C /root/source install >/dev/null ;;
+        deb) apt install /srv/package.deb ;;
+        make) make -C /srv/source install >/dev/null ;;
     esac
     test -x "$program"
-    delivers >/root/delivery 2>&1 || { cat /root/delivery; exit 1; }
+    delivers >/srv/delivery 2>&1 || { cat /srv/delivery; exit 1; }
     qmail-remote-check sandbox | grep '^home '
 }
 take_out() {
     case "$1" in
         deb) apt purge qmail-remote ;;
-        make) make -C /root/source uninstall >/dev/null ;;
+        make) make -C /srv/source uninstall >/dev/null ;;
     esac
-    state >/root/after
-    diff /root/before /root/after
+    state >/srv/after
+    diff /srv/before /srv/after
 }
 
 for way in deb make; do
-    state >/root/before
+    state >/srv/before
     say "$way: where there was none"
     put_in "$way"
-    cat /root/delivery
+    cat /srv/delivery
     # Upgrades do not take our own program for another one.
-    [ "$way" = make ] || apt install --reinstall /root/package.deb
+    [ "$way" = make ] || apt install --reinstall /srv/package.deb
     test ! -e "$program.orig"
     take_out "$way"
 
@@ -140,7 +140,7 @@ for way in deb make; do
     chmod 711 "$program"
     # A trial of the other program or of this one, by any name that docs/migrating.md has.
     touch "$program.new" "$program.old"
-    state >/root/before
+    state >/srv/before
     put_in "$way"
     test -x "$program.orig"
     take_out "$way"
@@ -149,16 +149,16 @@ for way in deb make; do
 done
 
 say "deb: a package of qmail that comes later, and stays"
-mkdir -p /root/qmail/DEBIAN /root/qmail/var/qmail/bin
-printf 'Package: another\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: another\n' >/root/qmail/DEBIAN/control
-echo another >/root/qmail/var/qmail/bin/qmail-remote
-dpkg-deb --build /root/qmail /root/another.deb >/dev/null
-apt install /root/another.deb
-state >/root/before
+mkdir -p /srv/qmail/DEBIAN /srv/qmail/var/qmail/bin
+printf 'Package: another\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: another\n' >/srv/qmail/DEBIAN/control
+echo another >/srv/qmail/var/qmail/bin/qmail-remote
+dpkg-deb --build /srv/qmail /srv/another.deb >/dev/null
+apt install /srv/another.deb
+state >/srv/before
 apt purge another
 put_in deb
 for _ in installed again; do
-    apt install --reinstall /root/another.deb
+    apt install --reinstall /srv/another.deb
     test "$(readlink "$program")" = /usr/lib/qmail-remote/qmail-remote
     test "$(cat "$program.orig")" = another
 done
@@ -168,5 +168,5 @@ INNER
 # Its own root of all mounts, for the namespaces that are made inside.
 # shellcheck disable=SC2016
 unshare --mount --net --pid --fork --uts --ipc /bin/sh -c \
-    'mount --rbind "$0" "$0" && cd "$0" && pivot_root . mnt && exec /bin/sh /root/test' "$root"
+    'mount --rbind "$0" "$0" && cd "$0" && pivot_root . mnt && exec /bin/sh /srv/test' "$root"
 rm -rf "$root"
