@@ -8,10 +8,12 @@ use std::ffi::{CStr, OsStr};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
+use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, SysconfVar, sysconf};
 
 /// fork(2). The caller has one thread; see [`crate::startup::single_threaded`].
 pub(crate) fn fork() -> Result<ForkResult, Errno> {
@@ -67,12 +69,25 @@ pub(crate) fn load_time_zone() {
 }
 
 /// Overwrites what was left below the caller's stack frame: vector registers with pieces of secrets, as library calls save
-/// them.
+/// them. Whole pages of it are given back.
 #[inline(never)]
 pub(crate) fn wipe_stack() {
     /// More than look-ups and TLS use.
     const DEPTH: usize = 64 * 1024;
-    std::hint::black_box(&mut [0u8; DEPTH]);
+    let mut below = [0u8; DEPTH];
+    give_back(std::hint::black_box(&mut below));
+}
+
+/// madvise(2), `MADV_DONTNEED`: the whole pages of a stretch of zeros of the stack take no memory until they are used again.
+fn give_back(zeros: &mut [u8]) {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    let Some(page) = page.filter(|size| size.is_power_of_two()) else { return };
+    let from_first = zeros.as_ptr().align_offset(page);
+    let Some(rest) = zeros.get_mut(from_first..) else { return };
+    let length = rest.len().saturating_sub(rest.len().checked_rem(page).unwrap_or(0));
+    // SAFETY: whole pages of this stretch, which is the stack's and so private and anonymous, become zeros, as they are.
+    // Where the kernel will not, they stay.
+    let _ = unsafe { madvise(NonNull::from(rest).cast(), length, MmapAdvise::MADV_DONTNEED) };
 }
 
 /// The file of trusted certificates that OpenSSL was built to use (X509_get_default_cert_file(3)).
@@ -95,6 +110,7 @@ pub(crate) fn certificate_directory() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::wait::{WaitStatus, waitpid};
 
     use super::*;
@@ -159,6 +175,25 @@ mod tests {
                 assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
             }
         }
+    }
+
+    #[test]
+    fn a_wiped_stack_takes_no_memory() {
+        #[inline(never)]
+        fn use_stack() {
+            std::hint::black_box(&mut [1u8; 48 * 1024]);
+        }
+        // How many pages of it the kernel has to give.
+        let missing = || {
+            let faults = || getrusage(UsageWho::RUSAGE_THREAD).unwrap().minor_page_faults();
+            let before = faults();
+            use_stack();
+            faults() - before
+        };
+        missing();
+        assert_eq!(missing(), 0);
+        wipe_stack();
+        assert!(missing() > 0);
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub(super) const RULES: &[Rule] = &[
         "the allocator's reserve: nothing becomes code"
     ),
     rule!(SYS_mremap, When::Args(&[&[one_of!(3, MREMAP_MAYMOVE)]]), "the allocator's large blocks, grown"),
-    rule!(SYS_madvise, When::Args(&[&[one_of!(2, MADV_DONTNEED)]]), "the allocator's pages, given back"),
+    rule!(
+        SYS_madvise,
+        When::Args(&[&[one_of!(2, MADV_DONTNEED)]]),
+        "pages of the allocator and of a wiped stack, given back"
+    ),
     rule!(
         SYS_futex,
         When::Args(&[&[one_of!(1, FUTEX_WAKE | FUTEX_PRIVATE_FLAG)]]),

@@ -4,7 +4,7 @@
 //! goes out last and is claimed before: from then on the message may have been delivered.
 #![forbid(unsafe_code)]
 
-use super::source::{Source, Unreadable};
+use super::source::{self, Source, Unreadable};
 use super::wire::Encoder;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::{Claim, MessageFault};
@@ -60,8 +60,8 @@ pub(super) fn send(
 ) -> Result<(), Unfinished> {
     let mut source = Source::new(plan);
     let mut encoder = Encoder::new(framing);
-    let mut piece = vec![0; PIECE];
-    let mut wire = Vec::with_capacity(PIECE.saturating_mul(2));
+    let mut piece = source::piece(plan, PIECE);
+    let mut wire = Vec::with_capacity(piece.len().saturating_mul(2));
     let mut left = None;
     if let Framing::Chunk(octets) = framing {
         wire = chunk_command(octets);
@@ -107,7 +107,7 @@ pub(super) fn send(
 pub(super) fn whole_chunk(plan: &Plan, octets: u64) -> Option<Vec<u8>> {
     let mut source = Source::new(plan);
     let mut encoder = Encoder::new(Framing::Chunk(octets));
-    let mut piece = vec![0; PIECE];
+    let mut piece = source::piece(plan, PIECE);
     let mut wire = chunk_command(octets);
     let length = u64::try_from(wire.len()).ok()?.checked_add(octets)?;
     loop {

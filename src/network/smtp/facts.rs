@@ -6,7 +6,7 @@
 
 use memchr::{memchr_iter, memchr2};
 
-use super::source::{Source, Unreadable};
+use super::source::{self, Source, Unreadable};
 use crate::plan::Plan;
 
 /// What is read at once.
@@ -38,7 +38,7 @@ impl Examination {
         plan.message_octets?;
         Some(Examination {
             source: Source::new(plan),
-            piece: Vec::new(),
+            piece: source::piece(plan, PIECE),
             counter: Counter::default(),
             result: None,
         })
@@ -51,7 +51,6 @@ impl Examination {
 
     /// Reads on by one piece.
     pub(super) fn advance(&mut self) {
-        self.piece.resize(PIECE, 0);
         match self.source.read(&mut self.piece) {
             Ok(0) => self.result = Some(Ok(self.counter.facts)),
             Ok(count) => self.counter.count(self.piece.get(..count).unwrap_or_default()),

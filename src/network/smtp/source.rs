@@ -21,6 +21,13 @@ pub(super) enum Source {
     Pipe,
 }
 
+/// What pieces of the message are read into, `most` octets at once: no larger than the message, so that a small one touches
+/// little memory.
+pub(super) fn piece(plan: &Plan, most: usize) -> Vec<u8> {
+    let octets = plan.message_octets.and_then(|octets| usize::try_from(octets).ok());
+    vec![0; octets.unwrap_or(most).min(most)]
+}
+
 impl Source {
     /// At the start of the message.
     pub(super) fn new(plan: &Plan) -> Source {
