@@ -32,7 +32,7 @@ const NOT_CONFINED: u8 = 1;
 /// What the program runs in the network child; a [`crate::monitor::child::NetworkEntry`].
 pub fn enter(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
     // Reads the system's openssl.cnf, which no file access allows later.
-    tls::load_configuration();
+    tls::configuration::fetch();
     // The dates of certificates are compared with the clock, and for that the time zone's file is opened once.
     sys::load_time_zone();
     // What it leaves open must not come along, in the one free place below the pipe or above it.

@@ -58,7 +58,7 @@ pub(super) fn speak(plan: &Plan, peer: Peer<'_>, stream: TcpStream, monitor: &mu
     let socket = Socket::new(stream, Deadline::after(plan.timeouts.remote));
     let (channel, tls) = match plan.tls_start {
         TlsStart::StartTls => (Channel::Plain(socket), None),
-        TlsStart::Implicit => match client::handshake(socket, &peer, monitor) {
+        TlsStart::Implicit => match client::handshake(client::prepare(&peer), socket, &peer, monitor) {
             Ok((stream, proof)) => {
                 monitor.claim(Claim::TlsEstablished(proof));
                 (Channel::Tls(stream), Some(proof))

@@ -9,8 +9,8 @@ use crate::held::{PROGRAM, addressed};
 use crate::support::*;
 use crate::trace::{GAINS, after_the_filter, calls, names};
 
-/// Delivers under strace, and gives what the confined monitor opened, in order.
-fn opened_by_the_monitor(world: &World, rules: Option<&str>) -> Vec<String> {
+/// Delivers under strace, and gives what that wrote.
+fn traced(world: &World, rules: Option<&str>) -> String {
     let place = world.scratch().join("trace");
     let strace = Delivery::new(programs::find("strace").unwrap()).argument("-f").argument("-o");
     let traced = addressed(strace.argument(&place).argument(PROGRAM)).identity(Identity::Root);
@@ -19,7 +19,12 @@ fn opened_by_the_monitor(world: &World, rules: Option<&str>) -> Vec<String> {
         None => traced.run(),
     };
     assert_eq!(outcome.belief().letter, Letter::K, "{outcome:?}");
-    let trace = fs::read_to_string(place).unwrap();
+    fs::read_to_string(place).unwrap()
+}
+
+/// Delivers, and gives what the confined monitor opened, in order.
+fn opened_by_the_monitor(world: &World, rules: Option<&str>) -> Vec<String> {
+    let trace = traced(world, rules);
     let calls = calls(&trace);
     let [monitor, child] = calls.values().map(|calls| after_the_filter(calls)).collect::<Vec<_>>()[..] else {
         panic!("{} processes", calls.len());
@@ -104,5 +109,24 @@ fn of_the_systems_store_only_what_the_chain_names_is_opened() {
         for rule in ["*:", "?:", "-*:", "/*:", "relay.test:", "!relay.test:"] {
             assert_eq!(opened(rule), nothing, "{rule}");
         }
+    });
+}
+
+#[test]
+fn the_set_up_of_tls_happens_while_the_answer_to_starttls_is_awaited() {
+    in_world(|world| {
+        world.require(Needs::Program("strace"));
+        world.require(Needs::ManyUids);
+        let _dns = dns("example.test MX 10 mx1.example.test\nmx1.example.test A 192.0.2.10\n");
+        let _server = Server::with(&issue(&Authority::new("Authority").unwrap(), &[EXCHANGER]));
+        let trace = traced(world, Some("-*:"));
+        let calls = calls(&trace);
+        let child = calls.values().nth(1).expect("a network child");
+        let said = child.iter().position(|call| call.arguments.contains("STARTTLS\\r\\n"));
+        let after = &child[said.expect("STARTTLS is said") + 1..];
+        let read = after.iter().position(|call| call.name == "recvfrom").expect("the answer is read");
+        let meanwhile = names(&after[..read]);
+        // A context has random keys.
+        assert!(meanwhile.contains(&"getrandom"), "{meanwhile:?}");
     });
 }

@@ -70,3 +70,43 @@ fn the_systems_oldest_protocol_counts() {
         server.assert_accepted(&deliver_by(world, "-*:"), TLS);
     });
 }
+
+/// Files of the plain kind are read before the sandbox and parsed inside it, the others are parsed before.
+#[test]
+fn every_kind_of_configuration_is_used() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let server = server_of(SslVersion::TLS1_2);
+        let configuration = empty_system_store(world).join("openssl.cnf");
+        let deliver = |text: &str| {
+            std::fs::write(&configuration, text).unwrap();
+            deliver_by(world, "-*:")
+        };
+        let built_in = "providers = d\n[d]\ndefault = e\nbase = e\n[e]\nactivate = 1\n";
+        for (modules, is_used) in [
+            (built_in, true),
+            // Without an algorithm there is no TLS.
+            ("providers = d\n[d]\nnull = e\n[e]\nactivate = 1\n", false),
+            // From a file of its own.
+            ("providers = d\n[d]\nlegacy = e\ndefault = e\n[e]\nactivate = 1\n", true),
+            ("providers = d\n[d]\nlegacy = e\n[e]\nactivate = 1\n", false),
+            // Unknown.
+            ("none = of these\n", true),
+        ] {
+            let text = format!("openssl_conf = a\n[a]\n{modules}");
+            match is_used {
+                true => server.assert_accepted(&deliver(&text), TLS),
+                false => server.assert_put_off(&deliver(&text), NO_CONTEXT),
+            }
+        }
+        // Whoever wants to be told that something is wrong is told by a message that waits.
+        for modules in [
+            "none = of these\n",
+            "ssl_conf = missing\n",
+            "engines = b\n[b]\nnone = c\n[c]\ndynamic_path = /none\n",
+        ] {
+            let text = format!("config_diagnostics = 1\nopenssl_conf = a\n[a]\n{modules}");
+            server.assert_put_off(&deliver(&text), NO_CONTEXT);
+        }
+    });
+}

@@ -168,6 +168,9 @@ pub(crate) fn trusted_system_directory(world: &World, certificates: &[&X509]) ->
 pub(crate) const NO_HANDSHAKE: &str = "TLS connection/protocol error with host: mx1.example.test for example.test: sslv3 alert handshake failure";
 /// So: the server knows only protocols before those that the client offered.
 pub(crate) const TOO_OLD: &str = "TLS connection/protocol error with host: mx1.example.test for example.test: tlsv1 alert protocol version";
+/// OpenSSL's configuration cannot be used.
+pub(crate) const NO_CONTEXT: &str =
+    "I wasn't able to create TLS context for: example.test at mx1.example.test";
 /// TLS was demanded, and not offered or refused.
 pub(crate) const NOT_OFFERED: &str =
     "I wasn't able to negotiate a StartTLS connection with: mx1.example.test for example.test";

@@ -18,7 +18,7 @@ use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::{Channel, Deadline, Socket};
 use crate::network::probe;
 use crate::network::tls::Peer;
-use crate::network::tls::client::{self, NoSession};
+use crate::network::tls::client::{self, NoSession, Prepared};
 use crate::plan::{Plan, TlsStart};
 use crate::tls_policy::{Need, Proof};
 
@@ -103,7 +103,8 @@ impl<'a> Dialogue<'a> {
 
     fn run(mut self, start_tls: StartTls) -> Result<Next, Next> {
         if self.plan.tls_start == TlsStart::Implicit {
-            self = self.start_tls()?;
+            let prepared = client::prepare(&self.peer);
+            self = self.start_tls(prepared)?;
         }
         let greeting = self.answer(Step::Greeting)?;
         if greeting.text.code().value() != 220 {
@@ -113,9 +114,11 @@ impl<'a> Dialogue<'a> {
         let is_wanted = start_tls == StartTls::AsThePolicySays && this.peer.policy.need != Need::Never;
         if is_wanted && this.tls.is_none() && this.extensions.offer(b"STARTTLS") {
             this.write(b"STARTTLS\r\n", Step::Ehlo)?;
+            // While the answer is on its way.
+            let prepared = client::prepare(&this.peer);
             // Refused: RFC 7435, in clear is better than not at all, where that is allowed.
             if this.read(Step::Ehlo)?.text.code().value() == 220 {
-                this = this.start_tls()?.hello()?;
+                this = this.start_tls(prepared)?.hello()?;
             }
         }
         if this.tls.is_none() && this.peer.needs_tls() {
@@ -159,14 +162,14 @@ impl<'a> Dialogue<'a> {
 
     /// The handshake. Forgets everything from before it; anything that came with the reply to STARTTLS was
     /// put there by somebody without the key (CVE-2011-0411 and its kin).
-    fn start_tls(self) -> Result<Self, Next> {
+    fn start_tls(self, prepared: Result<Prepared, TlsFailure>) -> Result<Self, Next> {
         let Dialogue { plan, peer, monitor, channel, replies, examination, .. } = self;
         let Channel::Plain(stream) = channel else {
             return Err(Next::Exchanger);
         };
         let stream = stream.until(Deadline::after(plan.timeouts.remote));
         let result = match replies.is_empty() {
-            true => client::handshake(stream, &peer, monitor),
+            true => client::handshake(prepared, stream, &peer, monitor),
             // Put there by somebody else: an attack, and no failure of TLS.
             false => Err(TlsFailure::Handshake(Reason::new("the server spoke before it")).into()),
         };

@@ -12,7 +12,7 @@ use openssl::ssl::{
 use openssl::x509::X509VerifyResult;
 
 use super::dane::Armed;
-use super::{Peer, dane, ffi, proof, provider};
+use super::{Peer, configuration, dane, ffi, proof, provider};
 use crate::ipc::TlsFailure;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::reason::Reason;
@@ -42,14 +42,22 @@ impl From<TlsFailure> for NoSession {
     }
 }
 
-/// Runs the handshake on `stream`, up to its deadline, and verifies what the peer needs to prove. Nothing has been read
-/// from it beyond the reply to STARTTLS.
+/// A session before its handshake. Making the first one takes OpenSSL milliseconds: time to wait for a server in.
+#[derive(Debug)]
+pub(in crate::network) struct Prepared {
+    session: Ssl,
+    armed: Armed,
+}
+
+/// Runs the handshake of what [`prepare`] gave for this peer on `stream`, up to its deadline, and verifies what the
+/// peer needs to prove. Nothing has been read from it beyond the reply to STARTTLS.
 pub(in crate::network) fn handshake(
+    prepared: Result<Prepared, TlsFailure>,
     stream: Socket,
     peer: &Peer<'_>,
     monitor: &mut ChildEnd,
 ) -> Result<(SslStream<Socket>, Proof), NoSession> {
-    let (session, armed) = session(peer)?;
+    let Prepared { session, armed } = prepared?;
     let mut signer = |scheme, octets: &[u8]| monitor.ask_to_sign(scheme, octets);
     let stream = provider::with_signer(&mut signer, || complete(session.connect(stream)))?;
     if peer.is_probed {
@@ -59,7 +67,8 @@ pub(in crate::network) fn handshake(
     Ok((stream, proof))
 }
 
-fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
+/// Sets up all that the handshake needs of this machine.
+pub(in crate::network) fn prepare(peer: &Peer<'_>) -> Result<Prepared, TlsFailure> {
     let context = context(peer)?;
     let mut session = Ssl::new(&context).map_err(|_| TlsFailure::Session)?;
     let armed = match peer.dane {
@@ -75,10 +84,13 @@ fn session(peer: &Peer<'_>) -> Result<(Ssl, Armed), TlsFailure> {
     if armed == Armed::Yes && !peer.is_probed {
         session.set_verify(SslVerifyMode::PEER);
     }
-    Ok((session, armed))
+    Ok(Prepared { session, armed })
 }
 
 fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
+    if !configuration::apply() {
+        return Err(TlsFailure::Context);
+    }
     let mut context = SslContext::builder(SslMethod::tls_client()).map_err(|_| TlsFailure::Context)?;
     context.set_verify(SslVerifyMode::NONE);
     // What was proved must hold to the end: no other certificate in the midst of it.

@@ -1,14 +1,17 @@
 //! The OpenSSL functions that the `openssl` crate does not offer. Network child.
 #![expect(unsafe_code, reason = "foreign functions; one per wrapper")]
 
-use std::ffi::{CString, c_char, c_int, c_uchar, c_uint, c_ulong, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void};
 use std::net::IpAddr;
-use std::ptr::null_mut;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::ptr::{NonNull, null, null_mut};
 
-use foreign_types::ForeignTypeRef;
+use foreign_types::ForeignTypeRef as _;
+use openssl::conf::{Conf, ConfMethod, ConfRef};
 use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::X509Ref;
-use openssl_sys::{SSL, SSL_CTX, X509};
+use openssl_sys::{BIO, BIO_free_all, BIO_new_mem_buf, CONF, OPENSSL_free, SSL, SSL_CTX, X509};
 
 use crate::host::HostName;
 use crate::network::dns::TlsaRecord;
@@ -16,7 +19,10 @@ use crate::network::dns::TlsaRecord;
 // openssl/crypto.h
 const OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS: u64 = 0x0000_0001;
 const OPENSSL_INIT_LOAD_CONFIG: u64 = 0x0000_0040;
+const OPENSSL_INIT_NO_LOAD_CONFIG: u64 = 0x0000_0080;
 const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
+// openssl/conf.h
+const CONF_MFLAGS_DEFAULT_SECTION: c_ulong = 0x20;
 // openssl/ssl.h
 const DANE_FLAG_NO_DANE_EE_NAMECHECKS: c_ulong = 1;
 // openssl/x509v3.h
@@ -26,6 +32,15 @@ const X509_CHECK_FLAG_NEVER_CHECK_SUBJECT: c_uint = 0x20;
 
 unsafe extern "C" {
     fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
+    fn CONF_get1_default_config_file() -> *mut c_char;
+    fn NCONF_load_bio(configuration: *mut CONF, text: *mut BIO, line: *mut c_long) -> c_int;
+    fn NCONF_get_number_e(
+        configuration: *const CONF,
+        section: *const c_char,
+        name: *const c_char,
+        number: *mut c_long,
+    ) -> c_int;
+    fn CONF_modules_load(configuration: *const CONF, section: *const c_char, flags: c_ulong) -> c_int;
     fn SSL_CTX_dane_enable(context: *mut SSL_CTX) -> c_int;
     fn SSL_dane_enable(session: *mut SSL, base_domain: *const c_char) -> c_int;
     fn SSL_dane_set_flags(session: *mut SSL, flags: c_ulong) -> c_ulong;
@@ -62,7 +77,57 @@ unsafe extern "C" {
 pub(super) fn load_configuration() -> bool {
     let options = OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
     // SAFETY: may be called at any time; a null `settings` means the default file.
-    unsafe { OPENSSL_init_crypto(options, std::ptr::null()) == 1 }
+    unsafe { OPENSSL_init_crypto(options, null()) == 1 }
+}
+
+/// CONF_get1_default_config_file(3): the name of the file that [`load_configuration`] reads.
+pub(super) fn configuration_file() -> Option<PathBuf> {
+    // SAFETY: may be called at any time. Gives null, or a string that is the caller's.
+    let name = unsafe { CONF_get1_default_config_file() };
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: OpenSSL's strings end in NUL; it lives until it is freed.
+    let path = PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()));
+    // SAFETY: it was allocated by OpenSSL, and nothing refers to it any more.
+    unsafe { OPENSSL_free(name.cast()) };
+    Some(path)
+}
+
+/// What [`load_configuration`] does, by a text instead of the file. Must come before anything else is asked of OpenSSL, which
+/// would look for the file. False: the configuration cannot be used.
+pub(super) fn apply_configuration(text: &[u8]) -> bool {
+    let options = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
+    // SAFETY: may be called at any time.
+    let is_ready = unsafe { OPENSSL_init_crypto(options, null()) } == 1;
+    let (true, Ok(configuration)) = (is_ready, Conf::new(ConfMethod::default())) else { return false };
+    match parse_configuration(&configuration, text) {
+        None => return false,
+        // As OpenSSL has it: what is no configuration says nothing, and modules that fail do so in silence by default.
+        Some(false) => return true,
+        Some(true) => {}
+    }
+    let mut is_strict = 0;
+    let name = c"config_diagnostics".as_ptr();
+    // SAFETY: the configuration lives through the call, null is its default section, the name ends in NUL; a number is
+    // written, or nothing.
+    unsafe { NCONF_get_number_e(configuration.as_ptr(), null(), name, &raw mut is_strict) };
+    // SAFETY: the configuration lives through the call, and nothing of it is kept; null is the section that it names.
+    let is_used =
+        unsafe { CONF_modules_load(configuration.as_ptr(), null(), CONF_MFLAGS_DEFAULT_SECTION) } == 1;
+    is_used || is_strict <= 0
+}
+
+/// NCONF_load_bio(3): parses `text` into an empty configuration. Some(false): it is none. None: OpenSSL has not seen it.
+fn parse_configuration(configuration: &ConfRef, text: &[u8]) -> Option<bool> {
+    let length = c_int::try_from(text.len()).ok()?;
+    // SAFETY: the text is read to its length, and outlives what is made.
+    let bio = NonNull::new(unsafe { BIO_new_mem_buf(text.as_ptr().cast(), length) })?;
+    // SAFETY: both live through the call; the null pointer means that the line of an error is not asked for.
+    let is_parsed = unsafe { NCONF_load_bio(configuration.as_ptr(), bio.as_ptr(), null_mut()) } == 1;
+    // SAFETY: it was made here, and nothing refers to it any more.
+    unsafe { BIO_free_all(bio.as_ptr()) };
+    Some(is_parsed)
 }
 
 /// SSL_CTX_dane_enable(3): lets sessions of this context use DANE.

@@ -3,6 +3,7 @@
 mod bundle;
 mod chain;
 pub(super) mod client;
+pub(super) mod configuration;
 mod dane;
 mod ffi;
 mod proof;
@@ -55,11 +56,4 @@ impl Peer<'_> {
             Dane::Match { .. } | Dane::Encrypt { .. } | Dane::Unknown => true,
         }
     }
-}
-
-/// Reads OpenSSL's configuration (`openssl.cnf`: the system's policy for protocols and ciphers). Must run
-/// before the sandbox closes the file system; the rest of OpenSSL is set up there, once a server offers
-/// TLS. A file that cannot be used shows when TLS is set up.
-pub(super) fn load_configuration() {
-    let _ = ffi::load_configuration();
 }

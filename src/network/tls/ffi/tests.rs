@@ -4,7 +4,7 @@ use super::*;
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
-use openssl::ssl::{Ssl, SslContext, SslMethod};
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslOptions};
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
 
@@ -37,6 +37,27 @@ fn certificate(common_name: &str, names: &[&str], addresses: &[&str]) -> X509 {
 
 fn name(text: &str) -> HostName {
     HostName::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn the_configuration_is_a_file_of_that_name() {
+    assert_eq!(configuration_file().unwrap().file_name().unwrap(), "openssl.cnf");
+}
+
+#[test]
+fn a_configuration_is_used_as_openssl_uses_its_own() {
+    let policy = "[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nOptions = -SessionTicket\n";
+    let is_policy =
+        || SslContext::builder(SslMethod::tls_client()).unwrap().options().contains(SslOptions::NO_TICKET);
+    assert!(apply_configuration(b""));
+    // No configuration, and modules that fail: silence, but for those who want to know.
+    assert!(apply_configuration(format!("openssl_conf = a\nmissing = $x\n{policy}").as_bytes()));
+    let unknown = "openssl_conf = a\n[a]\nnone = of these\n";
+    assert!(apply_configuration(unknown.as_bytes()));
+    assert!(!apply_configuration(format!("config_diagnostics = 1\n{unknown}").as_bytes()));
+    assert!(!is_policy());
+    assert!(apply_configuration(format!("config_diagnostics = 1\nopenssl_conf = a\n{policy}").as_bytes()));
+    assert!(is_policy());
 }
 
 #[test]
