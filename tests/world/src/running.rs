@@ -53,7 +53,7 @@ impl Running {
         let (outcome, hung) = self.wait_within(LONGEST);
         assert!(
             !hung,
-            "the delivery did not end; until it was killed it wrote {:?}",
+            "the delivery did not end; until it was killed it wrote {}",
             outcome.stdout.escape_ascii()
         );
         outcome
@@ -65,6 +65,9 @@ impl Running {
         let (ended, watch) = mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
             let hung = watch.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if hung {
+                println!("a delivery does not end; what each process waits in:\n{}", waits());
+            }
             // Not waited for yet, so the id is still that of the delivery.
             hung && kill(pid, Signal::SIGKILL).is_ok()
         });
@@ -85,13 +88,27 @@ impl Drop for Running {
     }
 }
 
+/// A line for each process that this one sees: id, parent, name, the function of the kernel that it waits in, the system
+/// call and its arguments.
+fn waits() -> String {
+    let about = |id: i32| {
+        let read = |name| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default();
+        let [name, place, call] = ["comm", "wchan", "syscall"].map(read);
+        format!("{id} {:?} {} {place} {}", parent_of(id), name.trim_end(), call.trim_end())
+    };
+    processes().map(about).collect::<Vec<_>>().join("\n")
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").expect("/proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
 /// The processes whose parent is `parent`, lowest id first.
 #[must_use]
 pub fn children_of(parent: Pid) -> Vec<Pid> {
-    let processes = fs::read_dir("/proc").expect("/proc");
-    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let mut children: Vec<Pid> =
-        ids.filter(|id| parent_of(*id) == Some(parent.as_raw())).map(Pid::from_raw).collect();
+        processes().filter(|id| parent_of(*id) == Some(parent.as_raw())).map(Pid::from_raw).collect();
     children.sort();
     children
 }
