@@ -190,8 +190,8 @@ mod tests {
             use_stack();
             faults() - before
         };
-        missing();
-        assert_eq!(missing(), 0);
+        // The first time it is new; the kernel may take a page back at any time.
+        assert_eq!((0..5).map(|_| missing()).min(), Some(0));
         wipe_stack();
         assert!(missing() > 0);
     }
