@@ -18,7 +18,7 @@ else
 export QMAIL_HOME := $(QMAILHOME)
 endif
 
-.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants reproducible dist deb picture clean
+.PHONY: all install uninstall demo bench check sanitize valgrind coverage mutants protections reproducible dist deb picture clean
 
 all:
 	CARGO='$(CARGO)' packaging/build.sh --bins --package qmail-remote
@@ -48,7 +48,7 @@ check:
 	.ci/checks
 
 # What takes too long for every change, and is run before a release: docs/assurance.md.
-sanitize valgrind coverage mutants reproducible:
+sanitize valgrind coverage mutants protections reproducible:
 	packaging/dependencies.sh test
 	tests/audit/$@.sh
 

@@ -159,19 +159,23 @@ fn a_link_to_another_place_is_mended() {
     assert_eq!(with_links("`docs/ipc.md`", "", &tests), "[`docs/ipc.md`](docs/ipc.md)");
 }
 
+/// The rows of a document's tables whose last column is the proof.
+pub(crate) fn rows_with_proofs(text: &str) -> impl Iterator<Item = &str> {
+    let mut has_proofs = false;
+    text.lines().filter(move |line| {
+        has_proofs = line.starts_with('|') && (has_proofs || line.ends_with("| proof |"));
+        has_proofs && !line.ends_with("| proof |") && !line.starts_with("|-")
+    })
+}
+
 /// Every row of these documents' tables names a proof.
 #[test]
 fn every_claim_names_its_proof() {
     let tests = tests();
     for document in ["docs/past-vulnerabilities.md", "docs/threat-model.md"] {
         let text = read(document);
-        let mut has_proofs = false;
-        let rows = text.lines().filter(|line| {
-            has_proofs = line.starts_with('|') && (has_proofs || line.ends_with("| proof |"));
-            has_proofs && !line.ends_with("| proof |") && !line.starts_with("|-")
-        });
         let mut count = 0;
-        for row in rows {
+        for row in rows_with_proofs(&text) {
             let proof = row.rsplit('|').nth(1).unwrap_or_default();
             let is_proof =
                 |span: &str| tests.contains_key(span) || is_place(span) && root().join(span).exists();

@@ -7,7 +7,7 @@
 //! ```text
 //! example.test MX 10 mx1.example.test        any type with RFC 1035's text for its data
 //! mx1.example.test TLSA \# 2 0301           one octet or more as they are (RFC 3597 section 5)
-//! example.test MX 10 mail\032server.test      a blank in a label of an exchanger; no other escape is known
+//! example.test MX 10 mail\032server.test      a blank in a label, also of a record's name; no other escape is known
 //! insecure mx1.example.test A 192.0.2.10     answered without AD
 //! gone.test NXDOMAIN                         the default for names that nothing is said about
 //! soft.test SERVFAIL                         so too REFUSED, NODATA, SILENCE, and RCODE12 for any code up to 15
@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{MX, NULL, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -226,8 +227,8 @@ impl Entry {
             None => (text.to_owned(), String::new()),
         };
         let (name, rest) = split(text);
-        let mut name =
-            Name::from_ascii(&name).map_err(|error| format!("name `{name}`: {error}"))?.to_lowercase();
+        let parsed = if name.contains(BLANK) { with_blanks(&name) } else { Name::from_ascii(&name) };
+        let mut name = parsed.map_err(|error| format!("name `{name}`: {error}"))?.to_lowercase();
         name.set_fqdn(true);
         if let Some(fact) = Fact::word(&rest) {
             return Ok(Self { name, kind: None, fact, secure });
@@ -242,6 +243,13 @@ impl Entry {
         };
         Ok(Self { name, kind: Some(kind), fact, secure })
     }
+}
+
+/// A name that the library's parser, which takes host names alone, does not take.
+fn with_blanks(name: &str) -> Result<Name, ProtoError> {
+    let labels = name.split_terminator('.').map(|label| label.replace(BLANK, " ").into_bytes());
+    let labels: Vec<_> = labels.collect();
+    Name::from_labels(labels.iter().map(Vec::as_slice))
 }
 
 fn record_data(kind: RecordType, data: &str) -> Result<RData, String> {
@@ -259,13 +267,9 @@ fn record_data(kind: RecordType, data: &str) -> Result<RData, String> {
         return Ok(RData::Unknown { code: kind, rdata: NULL::with(octets) });
     }
     match data.split_once(' ') {
-        // The library's parser takes host names alone.
         Some((preference, name)) if kind == RecordType::MX && name.contains(BLANK) => {
             let preference = preference.parse().map_err(|_| format!("no preference: `{preference}`"))?;
-            let labels = name.split_terminator('.').map(|label| label.replace(BLANK, " ").into_bytes());
-            let labels: Vec<_> = labels.collect();
-            let name =
-                Name::from_labels(labels.iter().map(Vec::as_slice)).map_err(|error| error.to_string())?;
+            let name = with_blanks(name).map_err(|error| error.to_string())?;
             Ok(RData::MX(MX::new(preference, name)))
         }
         _ => RData::try_from_str(kind, data).map_err(|error| error.to_string()),
