@@ -63,7 +63,7 @@ cp "$package" "$root/srv/package.deb"
 # Debian's system has no rpm: this machine's puts the package there and takes it away.
 say "rpm: put in and taken out"
 into() { rpm --root "$root" "$@" >"$work/rpm.log" 2>&1 || { cat "$work/rpm.log" >&2; exit 1; }; }
-files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './srv/*' | sort); }
+files() { (cd "$root" && find . -xdev ! -path './var/lib/rpm*' ! -path './root/.rpmdb*' | sort); }
 mkdir -p "$root/var/qmail/bin" "$root/var/lib/rpm"
 echo another >"$root/var/qmail/bin/qmail-remote"
 
