@@ -19,6 +19,9 @@ const HEADER: u64 = 2048;
 /// What a disk writes at once, in octets; it divides every page.
 const SECTOR: usize = 512;
 
+/// How many slots have room in that.
+const SLOTS: usize = SECTOR / size_of::<Pair>();
+
 /// An open database.
 pub(super) struct Database<'a> {
     file: &'a File,
@@ -62,24 +65,31 @@ impl Database<'_> {
     }
 
     /// Whoever finds a key's slot empty must be able to believe it: octets that a crash or a bad disk has wiped are no empty
-    /// slots. Half of a table's slots lead to records, so a sector of a large one never holds zeros alone, and those of a
-    /// small one are counted.
+    /// slots. A sector of a large table has hardly ever zeros alone, because half of a table's slots lead to records; where
+    /// it has, by many records of one key that stand side by side elsewhere, and in small tables, those are counted.
     fn check_empty(&self, slot: u64, table: u64, slots: u64) -> io::Result<()> {
         let mut sector = [0; SECTOR];
-        let size = slots.checked_mul(8).and_then(|size| usize::try_from(size).ok());
-        let is_whole = match size.and_then(|size| sector.get_mut(..size)) {
-            Some(all) => {
-                self.file.read_exact_at(all, table)?;
-                let used = all.as_chunks().0.iter().filter(|pair| numbers(**pair).1 != 0).count();
-                u64::try_from(used).is_ok_and(|used| used.saturating_mul(2) == slots)
-            }
-            None => {
-                let inside = slot.checked_rem(SECTOR as u64).unwrap_or_default();
-                self.file.read_at(&mut sector, slot.saturating_sub(inside))?;
-                sector != [0; SECTOR]
-            }
-        };
+        let is_large = slots > SLOTS as u64;
+        if is_large {
+            let inside = slot.checked_rem(SECTOR as u64).unwrap_or_default();
+            self.file.read_at(&mut sector, slot.saturating_sub(inside))?;
+        }
+        let is_whole = sector != [0; SECTOR] || self.used(table, slots)?.saturating_mul(2) == slots;
         if is_whole { Ok(()) } else { Err(damaged()) }
+    }
+
+    /// How many slots of a table lead to records.
+    fn used(&self, table: u64, slots: u64) -> io::Result<u64> {
+        let mut used = 0u64;
+        for first in (0..slots).step_by(SLOTS) {
+            let mut piece = [[0; 8]; SLOTS];
+            let count = usize::try_from(slots.saturating_sub(first)).unwrap_or(usize::MAX).min(piece.len());
+            let piece = piece.get_mut(..count).unwrap_or_default();
+            self.file.read_exact_at(piece.as_flattened_mut(), after(table, first))?;
+            let full = piece.iter().filter(|pair| numbers(**pair).1 != 0).count();
+            used = used.saturating_add(u64::try_from(full).unwrap_or_default());
+        }
+        Ok(used)
     }
 
     /// The value of the record at `place`, when it has this key. Its slot says that it has this hash.

@@ -231,6 +231,34 @@ mod tests {
         assert_eq!(files.len(), 2, "nothing is left over");
     }
 
+    /// They stand side by side in their table, and leave whole sectors of it empty.
+    #[test]
+    fn many_records_of_one_key_hide_nothing_and_are_no_damage() {
+        let home = TestHome::new(&[(TEXT, b"")]);
+        let records: Vec<_> = (0..200).map(|number| ("a.test", format!("value {number}"))).collect();
+        write_index(&home, &records.iter().map(|(key, value)| (*key, value.as_str())).collect::<Vec<_>>());
+        let last = Ok(Some((0, "value 199".to_owned())));
+        assert_eq!(look_up(&home.control(), &["a.test"]), last);
+        // A few of these have a slot in the same table, where there is nothing but zeros around it.
+        for number in 0..2000 {
+            assert_eq!(look_up(&home.control(), &[&format!("{number}.test")]), Ok(None), "{number}");
+        }
+        let index = std::fs::read(home.path().join(INDEX)).unwrap();
+        let of_table = |pair: &[u8; 8]| u32::from_le_bytes(*pair.first_chunk().unwrap());
+        let tables = index[..2048].as_chunks().0.iter().map(of_table).min().unwrap();
+        let first_sector = usize::try_from(tables).unwrap().next_multiple_of(512);
+        for sector in (first_sector..index.len()).step_by(512) {
+            let mut damaged = index.clone();
+            let end = damaged.len().min(sector + 512);
+            damaged[sector..end].fill(0);
+            std::fs::write(home.path().join(INDEX), &damaged).unwrap();
+            make_younger(&home);
+            let is_damaged = damaged != index;
+            let expected = if is_damaged { Err(ControlError::Unreadable) } else { last.clone() };
+            assert_eq!(look_up(&home.control(), &["a.test"]), expected, "{sector}");
+        }
+    }
+
     #[test]
     fn an_index_that_is_cut_while_it_is_read_is_an_error() {
         let home = TestHome::new(&[(TEXT, b"")]);
