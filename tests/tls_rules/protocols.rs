@@ -99,6 +99,9 @@ fn every_kind_of_configuration_is_used() {
                 false => server.assert_put_off(&deliver(&text), NO_CONTEXT),
             }
         }
+        // Longer than anybody looks through.
+        let (long, none) = ("#".repeat(70_000), "providers = d\n[d]\nnull = e\n[e]\nactivate = 1\n");
+        server.assert_put_off(&deliver(&format!("{long}\nopenssl_conf = a\n[a]\n{none}")), NO_CONTEXT);
         // Whoever wants to be told that something is wrong is told by a message that waits.
         for modules in [
             "none = of these\n",

@@ -6,7 +6,9 @@
 //! known (`.include`, modules from files), OpenSSL gets all of it before.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use super::ffi;
@@ -17,15 +19,25 @@ static WAITING: OnceLock<Vec<u8>> = OnceLock::new();
 static USABLE: OnceLock<bool> = OnceLock::new();
 
 /// A longer file is OpenSSL's to read: nobody looks through it for every message.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: u64 = 64 * 1024;
 
 /// Reads the file. Must run before the sandbox closes the file system. A file that cannot be used shows when TLS is set up.
 pub(in crate::network) fn fetch() {
-    let text = ffi::configuration_file().and_then(|path| fs::read(path).ok());
+    let text = ffi::configuration_file().and_then(|path| read(&path).ok().flatten());
     let _ = match text {
-        Some(text) if text.len() <= LONGEST && opens_nothing(&text) => WAITING.set(text).is_ok(),
+        Some(text) if opens_nothing(&text) => {
+            // Some builds of OpenSSL read a file of the kernel's for this (whether FIPS 140 is asked for).
+            ffi::make_default_context();
+            WAITING.set(text).is_ok()
+        }
         Some(_) | None => USABLE.set(ffi::load_configuration()).is_ok(),
     };
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(LONGEST).read_to_end(&mut text)?;
+    Ok((text.len() as u64 != LONGEST).then_some(text))
 }
 
 /// Has OpenSSL use what [`fetch`] has read: once, before anything else is asked of it. False: the file cannot be used, and

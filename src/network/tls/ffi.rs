@@ -32,6 +32,7 @@ const X509_CHECK_FLAG_NEVER_CHECK_SUBJECT: c_uint = 0x20;
 
 unsafe extern "C" {
     fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
+    safe fn OSSL_LIB_CTX_get0_global_default() -> *mut c_void;
     fn CONF_get1_default_config_file() -> *mut c_char;
     fn NCONF_load_bio(configuration: *mut CONF, text: *mut BIO, line: *mut c_long) -> c_int;
     fn NCONF_get_number_e(
@@ -78,6 +79,11 @@ pub(super) fn load_configuration() -> bool {
     let options = OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
     // SAFETY: may be called at any time; a null `settings` means the default file.
     unsafe { OPENSSL_init_crypto(options, null()) == 1 }
+}
+
+/// OSSL_LIB_CTX_get0_global_default(3): makes what all of OpenSSL's algorithms are looked up in, where that is not there yet.
+pub(super) fn make_default_context() {
+    OSSL_LIB_CTX_get0_global_default();
 }
 
 /// CONF_get1_default_config_file(3): the name of the file that [`load_configuration`] reads.
