@@ -1,14 +1,27 @@
-//! tests/audit/protections/: every attempt of docs/threat-model.md has an entry there, and what the entry takes out is in the
-//! sources. That the tests notice is seen by `make protections`.
+//! tests/audit/protections/: every attempt of docs/threat-model.md has an entry there, its first proof is one's, and no entry
+//! has a proof that its row does not name; what it takes out is in the sources. That tests notice is seen by `make protections`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::references::{rows_with_proofs, tests};
+use crate::references::{rows_with_proofs, spans, tests};
 use crate::{files, read, root};
 
-/// The attempts of the document: the first columns of its tables of proofs.
-fn attempts(document: &str) -> BTreeSet<&str> {
-    rows_with_proofs(document).filter_map(|row| row.split('|').nth(1)).map(str::trim).collect()
+/// What the document's tables of proofs have in their first column, with the proofs in their last one.
+type Attempts<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+fn attempts(document: &str) -> Attempts<'_> {
+    let columns = rows_with_proofs(document).map(|row| row.trim_matches('|').split('|').map(str::trim));
+    columns.filter_map(|mut it| Some((it.next()?, spans(it.next_back()?).collect()))).collect()
+}
+
+/// What stands behind this word on the first line of an entry that begins with it.
+fn of<'a>(entry: &'a str, word: &str) -> Option<&'a str> {
+    entry.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' '))
+}
+
+/// The name of an entry's proof.
+fn proof(entry: &str) -> Option<&str> {
+    of(entry, "proof")?.split(' ').next_back()
 }
 
 /// Whether this place has a test of this name; a dialogue is a place without one.
@@ -53,17 +66,29 @@ fn problems_of(entry: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String
 }
 
 /// What is wrong with the entries for these attempts.
-fn problems(data: &str, attempts: &BTreeSet<&str>) -> Vec<String> {
+fn problems(data: &str, attempts: &Attempts<'_>) -> Vec<String> {
+    let is_comment = |entry: &str| entry.lines().all(|line| line.starts_with('#'));
     let entries: Vec<&str> =
-        data.split("\n\n").map(str::trim_end).filter(|entry| !entry.starts_with('#')).collect();
+        data.split("\n\n").map(str::trim_end).filter(|entry| !is_comment(entry)).collect();
     let tests = tests();
-    let of = |entry: &str| entry.lines().find_map(|line| line.strip_prefix("attempt ")).map(str::to_owned);
-    let seen: BTreeSet<String> = entries.iter().filter_map(|entry| of(entry)).collect();
-    let missing = attempts.iter().filter(|attempt| !seen.contains(**attempt));
-    let unknown = entries.iter().filter(|entry| of(entry).is_none_or(|it| !attempts.contains(&*it)));
-    let of_rows =
-        missing.map(|it| format!("no entry: {it}")).chain(unknown.map(|it| format!("no row: {it}")));
-    of_rows.chain(entries.iter().flat_map(|entry| problems_of(entry, &tests))).collect()
+    let mut problems = Vec::new();
+    for (&attempt, proofs) in attempts {
+        let mut here = entries.iter().filter(|entry| of(entry, "attempt") == Some(attempt));
+        if !here.any(|entry| of(entry, "none").is_some() || proof(entry) == proofs.first().copied()) {
+            problems.push(format!("no entry with the first proof: {attempt}"));
+        }
+    }
+    for entry in entries {
+        match of(entry, "attempt").and_then(|attempt| attempts.get(attempt)) {
+            None => problems.push(format!("no row: {entry}")),
+            Some(proofs) if proof(entry).is_some_and(|it| !proofs.contains(&it)) => {
+                problems.push(format!("the row does not name the proof: {entry}"));
+            }
+            Some(_) => {}
+        }
+        problems.extend(problems_of(entry, &tests));
+    }
+    problems
 }
 
 #[test]
@@ -77,11 +102,13 @@ fn every_attempt_says_how_its_protection_is_taken_out() {
 
 #[test]
 fn an_entry_that_takes_nothing_out_is_seen() {
-    let good = "attempt a\nproof tests/documents/protections.rs an_entry_that_takes_nothing_out_is_seen\n\
+    let good = "# of\n# a file\n\nattempt a\nproof tests/documents/protections.rs an_entry_that_takes_nothing_out_is_seen\n\
                 in src/main.rs\n- qmail_remote::run(\n+\n\nattempt b\nnone because of the test\n";
-    let attempts = BTreeSet::from(["a", "b"]);
-    assert_eq!(problems(good, &attempts), [""; 0]);
+    let document = "| if | then | proof |\n|-|-|-|\n| a | x | [`an_entry_that_takes_nothing_out_is_seen`](x), `y` |\n\
+                    | b | x | `z` |\n";
+    assert_eq!(problems(good, &attempts(document)), [""; 0]);
     for (from, to) in [
+        ("# a file\n\nattempt a", "# a file\nattempt a"),
         ("attempt b", "attempt c"),
         ("attempt a", "attempt b"),
         ("is_seen", "is_not_seen"),
@@ -95,6 +122,9 @@ fn an_entry_that_takes_nothing_out_is_seen() {
         ("in src/main.rs\n- qmail_remote::run(\n+\n", ""),
         ("none because of the test\n", ""),
     ] {
-        assert_ne!(problems(&good.replacen(from, to, 1), &attempts), [""; 0], "{from} to {to}");
+        assert_ne!(problems(&good.replacen(from, to, 1), &attempts(document)), [""; 0], "{from} to {to}");
+    }
+    for (from, to) in [("[`an_entry", "`y`, [`an_entry"), ("`an_entry", "`no_entry")] {
+        assert_ne!(problems(good, &attempts(&document.replacen(from, to, 1))), [""; 0], "{from} to {to}");
     }
 }
