@@ -1,7 +1,7 @@
 #!/bin/sh
 # Takes each protection of docs/threat-model.md out, one at a time, and sees whether its test fails. `make protections`;
 # arguments are words, and only entries that have one of them are gone through. All of it happens in a copy of the tree in
-# target/protections, with a build of its own; `results` and the output of each test, in `log`, stay there. An hour or more.
+# target/protections, with a build of its own; `results` and the output of each test, in `log`, stay there. Half an hour or more.
 #
 # What is taken out stands in tests/audit/protections/*.txt. A paragraph there is one entry:
 #
@@ -13,9 +13,9 @@
 # none     why a row has no protection to take out
 #
 # Where several layers would stop an attempt, all go, but for those of the sandbox in section 4: each of them is seen alone, by
-# a test that attempts what it alone stops. What is out must not stop all work instead: after a test that has noticed there is a
-# plain delivery, and `results` says where that fails, too. No entry lets a process of root's do what could harm the machine: what is added to a
-# table is one call, and the attempt at it changes nothing (sandbox/examples/attempt/attacks.rs).
+# a test that attempts what it alone stops. What is out must not stop all work instead: after a test that has noticed there is
+# a plain delivery, and `results` says where that fails, too. No entry lets a process of root's do what could harm the machine:
+# what is added to a table is one call, and the attempt at it changes nothing (sandbox/examples/attempt/attacks.rs).
 set -eu
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${CARGO_TARGET_DIR:-target}")/protections
