@@ -1,7 +1,8 @@
 #!/bin/sh
 # Takes each protection of docs/threat-model.md out, one at a time, and sees whether its test fails. `make protections`;
 # arguments are words, and only entries that have one of them are gone through. All of it happens in a copy of the tree in
-# target/protections, with a build of its own; `results` and the output of each test, in `log`, stay there. Half an hour or more.
+# target/protections, with a build of its own; `results` and the output of each test, in `log`, stay there. Half an hour, or
+# more.
 #
 # What is taken out stands in tests/audit/protections/*.txt. A paragraph there is one entry:
 #
