@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 
 use nix::errno::Errno;
@@ -63,6 +63,11 @@ pub fn hygiene() -> Result<Environment, CannotStart> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     nix::sys::prctl::set_dumpable(false)?;
     Ok(Environment { dns_cache_ip })
+}
+
+/// Puts an empty message in the place of descriptor 0, which may be a terminal, for a process that sends none.
+pub fn without_message() -> Result<(), CannotStart> {
+    Ok(nix::unistd::dup2_stdin(File::open("/dev/null")?)?)
 }
 
 /// Whether this process has exactly one thread: what fork needs.

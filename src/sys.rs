@@ -4,7 +4,7 @@
 //! `unsafe`, but for `sealed`, the FFI of `network/tls` and the provider there.
 #![expect(unsafe_code, reason = "calls without a safe wrapper; one per function")]
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, c_char};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -44,8 +44,24 @@ pub(crate) fn ignore(signal: Signal) -> Result<(), Errno> {
     unsafe { nix::sys::signal::sigaction(signal, &action) }.map(drop)
 }
 
-/// clearenv(3): no environment variable is left.
+/// clearenv(3): no environment variable is left, and its text not in memory.
 pub(crate) fn clear_environment() -> Result<(), Errno> {
+    unsafe extern "C" {
+        static environ: *const *mut c_char;
+    }
+    // SAFETY: environ(7) is null, or an array of strings that a null ends. The kernel made them, in memory that can be
+    // written; there is one thread, and the program has put no other strings there.
+    let mut next = unsafe { environ };
+    while !next.is_null() {
+        // SAFETY: the end has not been passed.
+        let Some(variable) = NonNull::new(unsafe { *next }) else { break };
+        // SAFETY: a string that a NUL ends.
+        let length = unsafe { libc::strlen(variable.as_ptr()) };
+        // SAFETY: nobody else looks at it, and its NUL stays where it is.
+        unsafe { variable.write_bytes(0, length) };
+        // SAFETY: this was not the null at the end.
+        next = unsafe { next.add(1) };
+    }
     // SAFETY: clearenv races with other threads that read the environment; there is one thread.
     match unsafe { libc::clearenv() } {
         0 => Ok(()),
@@ -168,8 +184,10 @@ mod tests {
     fn clear_environment_leaves_nothing() {
         match fork().unwrap() {
             ForkResult::Child => {
-                let cleared = clear_environment().is_ok();
-                sandbox::leave(if cleared && std::env::vars_os().next().is_none() { 0 } else { 1 })
+                let before = std::fs::read("/proc/self/environ").unwrap_or_default();
+                let cleared = clear_environment().is_ok() && std::env::vars_os().next().is_none();
+                let left = std::fs::read("/proc/self/environ").is_ok_and(|it| it == vec![0; before.len()]);
+                sandbox::leave(if cleared && left && !before.is_empty() { 0 } else { 1 })
             }
             ForkResult::Parent { child } => {
                 assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));

@@ -83,6 +83,22 @@ fn look_into(world: &World) {
     assert!(running.wait().status.success());
 }
 
+#[test]
+fn what_the_callers_variables_held_is_wiped_before_the_fork() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        let server = Held::at(Stage::Ehlo);
+        let running = delivery().env("API_TOKEN", SECRET).env(SECRET, "").start();
+        server.wait_until_reached();
+        for process in [running.pid(), running.child_pid()] {
+            assert!(!holds(&memory(process), SECRET), "process {process}");
+        }
+        server.go_on();
+        assert!(running.wait().status.success());
+    });
+}
+
 /// The credentials of the line that the delivery uses, in which nothing repeats.
 const USER: &str = "Zaphod-Beeblebrox-of-Betelgeuse-Five";
 const PASSWORD: &str = "qWmKvTzRyXpLsDfGhJnBcV0192837465";

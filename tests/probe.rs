@@ -1,13 +1,18 @@
 //! `qmail-remote-check probe`: what an administrator reads about good and broken hosts, and that no mail is sent.
 #![expect(clippy::expect_used, reason = "test support: a failed step must stop the test with its cause")]
 
-use std::process::{Command, Output};
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
 
+use nix::unistd::Pid;
 use openssl::hash::{MessageDigest, hash};
 use openssl::x509::X509;
 use world::certificates;
+use world::patience::accept;
+use world::running::children_of;
 use world::smtp_sink::{Options, SmtpSink};
-use world::{World, Zones, in_world};
+use world::{Needs, World, Zones, in_world};
 
 const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
 
@@ -294,6 +299,28 @@ fn a_rule_for_a_name_shows_the_certificate_that_does_not_have_it() {
 }
 
 /// What the first line of a probe says of the resolver.
+/// What an administrator types next, and shows, is none of its business.
+#[test]
+fn the_network_process_of_a_probe_has_no_terminal() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        world.control("me", "client.example.test\n");
+        world.control("smtproutes", ":192.0.2.10\n");
+        let listener = TcpListener::bind("192.0.2.10:25").expect("port");
+        let mut tool = Command::new(TOOL);
+        tool.args(["probe", "good.test"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let tool = tool.spawn().expect("the tool runs");
+        let held = accept(&listener);
+        let monitor = Pid::from_raw(tool.id().try_into().expect("number"));
+        for process in [vec![monitor], children_of(monitor)].concat() {
+            let message = fs::read_link(format!("/proc/{process}/fd/0")).expect("link");
+            assert_eq!(message.to_str(), Some("/dev/null"), "process {process}");
+        }
+        drop(held);
+        assert_eq!(tool.wait_with_output().expect("output").status.code(), Some(1));
+    });
+}
+
 fn resolver_row() -> String {
     let text = text(&probe(&["[192.0.2.10]"]));
     text.lines().next().unwrap_or_default().to_owned()

@@ -147,6 +147,10 @@ pub const MOST_UNANSWERED: usize = 16;
 /// The most questions for trust anchors in one delivery. A chain takes two or three, and no more than 33.
 pub const MOST_ANCHOR_QUERIES: u16 = 512;
 
+/// The most connections in one delivery: to 100 exchangers with 16 addresses each, and to each address once more where a
+/// handshake failed and the message may go in clear. A rule for an exchanger's name is told once for each.
+pub const MOST_CONNECTIONS: usize = 3200;
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {

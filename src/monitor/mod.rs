@@ -41,7 +41,7 @@ use tcpto::Tcpto;
 use crate::args::Invocation;
 use crate::plan::{Plan, Protocol, Purpose, QMTPS, SMTPS, TlsStart};
 use crate::report::{MessageReport, Reports};
-use crate::startup::Environment;
+use crate::startup::{self, Environment};
 use crate::sys;
 
 /// One delivery, from arguments to reports.
@@ -74,6 +74,7 @@ pub fn probe(
     environment: &Environment,
     entry: NetworkEntry,
 ) -> Result<(Plan, Vec<Seen>, Option<MessageReport>), Refusal> {
+    startup::without_message()?;
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
     let (planned, secrets) = planning::plan(invocation, None, environment)?;

@@ -14,7 +14,9 @@ use crate::authentication::Authentication;
 use crate::host::HostName;
 use crate::ipc::observation::Observation;
 use crate::ipc::signature::Scheme;
-use crate::ipc::{AnchorQuery, Claim, MOST_ANCHOR_QUERIES, Message, Request, Server, TlsFailure};
+use crate::ipc::{
+    AnchorQuery, Claim, MOST_ANCHOR_QUERIES, MOST_CONNECTIONS, Message, Request, Server, TlsFailure,
+};
 use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::report::{MessageReport, RecipientReport, Reports, Text, printable};
 use crate::tls_policy::{Proof, TlsPolicy, TrustAnchors};
@@ -101,6 +103,7 @@ pub struct Transcript {
     /// What holds for the present connection; none until the exchanger's rule has been looked for.
     in_force: Option<TlsPolicy>,
     /// In the whole delivery.
+    connections: usize,
     anchor_queries: u16,
     /// What the present connection's TLS proved; none without TLS.
     tls: Option<Proof>,
@@ -162,6 +165,7 @@ impl Transcript {
             authentication: plan.authentication,
             stage: Stage::Confining,
             in_force: None,
+            connections: 0,
             anchor_queries: 0,
             tls: None,
             auth: auth::Progress::default(),
@@ -299,7 +303,9 @@ impl Transcript {
                 self.over(MessageReport::Temporary(cannot_bind(address)));
             }
             Claim::NoSocket => self.over(MessageReport::Temporary(Text::new(RESOURCES))),
+            Claim::Connected(_) if self.connections >= MOST_CONNECTIONS => return Err(Broken::Lied),
             Claim::Connected(server) => {
+                self.connections = self.connections.saturating_add(1);
                 let awaits_rule = self.exchanger_rules && server.name.is_some();
                 self.in_force = if awaits_rule { None } else { Some(self.policy.clone()) };
                 self.see(Seen::Connected(server.clone()))?;

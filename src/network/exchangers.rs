@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::dane::{self, Dane, NameStatus};
 use super::dns::{Answer, Lookup, Mx, Owner, Resolver};
 use crate::host::{Host, HostName};
-use crate::ipc::LookupFailure;
 use crate::ipc::observation::ResolverSeen;
+use crate::ipc::{LookupFailure, MOST_CONNECTIONS};
 use crate::plan::{Destination, OwnAddresses, Plan, Purpose, Relay};
 use gather::{Patience, gather};
 
@@ -51,6 +51,8 @@ impl Exchanger {
 /// off counts as not reached.
 const MOST_EXCHANGERS: usize = 100;
 const MOST_ADDRESSES: usize = 16;
+const _: () =
+    assert!(2 * MOST_EXCHANGERS * MOST_ADDRESSES <= MOST_CONNECTIONS, "the monitor would end the delivery");
 
 /// The exchangers, best first. Those that were not waited for are looked up once all before them have been tried.
 pub(super) struct Exchangers<'a> {

@@ -10,7 +10,7 @@ use qmail_remote::ipc::reason::Reason;
 use qmail_remote::ipc::secret::Secret;
 use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::ipc::signature::{MOST_OCTETS, Piece, Signature};
-use qmail_remote::ipc::{MOST_ANCHOR_QUERIES, MOST_UNANSWERED};
+use qmail_remote::ipc::{MOST_ANCHOR_QUERIES, MOST_CONNECTIONS, MOST_UNANSWERED};
 
 use crate::{assert_table, marked, read};
 
@@ -180,6 +180,7 @@ fn the_bounds_are_those_of_the_types() {
         ("ReplyText", ReplyText::MAX),
         ("HostName", HostName::MAX),
         ("TlsFailure", Reason::MAX),
+        ("Server", MOST_CONNECTIONS),
         ("AnchorQuery", MOST_ANCHOR_QUERIES.into()),
         ("IpAddr", MOST_UNANSWERED),
         ("QmtpAnswer", QmtpAnswer::MAX),

@@ -28,8 +28,17 @@ fn is_sentence(span: &str) -> bool {
 /// All tests, and the files they are in: functions behind `#[test]`, and those that a test program of its own lists.
 pub(crate) fn tests() -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in files(&["src", "sandbox", "tests"], ".rs") {
-        let text = read(&path);
+    let texts: Vec<_> =
+        files(&["src", "sandbox", "tests"], ".rs").into_iter().map(|it| (read(&it), it)).collect();
+    // A program may list what another of its files has.
+    let home_of = |name: &str, list: &str| {
+        let program = list.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let has = |(text, path): &&(String, String)| {
+            path.starts_with(program) && text.contains(&format!("fn {name}("))
+        };
+        texts.iter().find(has).map_or(list, |(_, path)| path).to_owned()
+    };
+    for (text, path) in &texts {
         let mut after_test = false;
         for line in text.lines().map(str::trim) {
             let function =
@@ -38,8 +47,10 @@ pub(crate) fn tests() -> BTreeMap<String, Vec<String>> {
             // ("name", name),
             let listed = line.strip_prefix("(\"").and_then(|rest| rest.split_once("\", "));
             let listed = listed.filter(|(name, rest)| name.contains('_') && rest.starts_with(name));
-            for (name, _) in function.into_iter().chain(listed) {
-                found.entry(name.to_owned()).or_default().push(path.clone());
+            let here = function.map(|(name, _)| (name, path.clone()));
+            let elsewhere = listed.map(|(name, _)| (name, home_of(name, path)));
+            for (name, place) in here.into_iter().chain(elsewhere) {
+                found.entry(name.to_owned()).or_default().push(place);
             }
         }
     }

@@ -27,10 +27,14 @@ pub(crate) fn attack(script: &str, profile: &ChildProfile, monitor: &mut ChildEn
         }
         "write-to-every-descriptor" => {
             confine();
-            format!("{:?}", taking(FORGED))
+            format!("{:?}", taking(1, FORGED))
+        }
+        "write-to-the-message" => {
+            confine();
+            format!("{:?}", taking(0, FORGED))
         }
         // Nothing is in it, and nothing changes: only who could is found.
-        "find-writable-descriptors" => format!("{:?}", taking(b"")),
+        "find-writable-descriptors" => format!("{:?}", taking(0, b"")),
         "descriptor-passing" => format!("{:?}", pass_a_descriptor()),
         "descriptor-passing-confined" => {
             confine();
@@ -48,14 +52,14 @@ pub(crate) fn attack(script: &str, profile: &ChildProfile, monitor: &mut ChildEn
     sandbox::leave(0);
 }
 
-/// The descriptors, but for the pipe to the monitor, to which `octets` can be written.
-fn taking(octets: &[u8]) -> Vec<RawFd> {
+/// The descriptors from `first` on, but for the pipe to the monitor, to which `octets` can be written.
+fn taking(first: RawFd, octets: &[u8]) -> Vec<RawFd> {
     let takes = |number: &RawFd| {
         // SAFETY: the number is used for one write(2), which fails when it is no open descriptor.
         let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
         nix::unistd::write(descriptor, octets).is_ok()
     };
-    (0..1024).filter(|number| *number != MESSAGE_PIPE).filter(takes).collect()
+    (first..1024).filter(|number| *number != MESSAGE_PIPE).filter(takes).collect()
 }
 
 /// What comes of `connect-PORT` or `bind-PORT`, on the address that the scripts say to be connected to. A connection that is

@@ -190,6 +190,12 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             frame[at..at + 3].copy_from_slice(b"\0Kx");
             send(&[frames(&[begin(), connected()]), frame].concat());
         }
+        "connections-without-end" => {
+            send_all(&[begin()]);
+            loop {
+                send_all(&[connected(), claim(Claim::Lost)]);
+            }
+        }
         "progress-flood" => {
             send_all(&[begin()]);
             for _ in 0..1000 {

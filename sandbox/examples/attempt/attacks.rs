@@ -285,6 +285,9 @@ fn on_descriptors(name: &str) -> Option<Call> {
     const F_SETSIG: c_int = 10;
     let fcntl = |command: c_int, argument: u64| call(libc::SYS_fcntl, [0, bits(command), argument]);
     match name {
+        "write-message" => call(libc::SYS_write, [0]),
+        "writev-message" => call(libc::SYS_writev, [0]),
+        "sendto-message" => call(libc::SYS_sendto, [0]),
         "dup" => call(libc::SYS_dup, [u64::MAX]),
         "dup3" => call(libc::SYS_dup3, [u64::MAX, u64::MAX]),
         "fcntl-copy" => fcntl(libc::F_DUPFD, u64::MAX),

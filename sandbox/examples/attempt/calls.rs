@@ -4,6 +4,7 @@ use crate::attacks::Call;
 #[cfg(target_arch = "x86_64")]
 use crate::attacks::X32;
 use nix::errno::Errno;
+use sandbox::{Is, Rule, When};
 
 /// Larger than the number of any call there is.
 const NUMBERS: i64 = 600;
@@ -15,15 +16,24 @@ const EXEMPT: &[i64] = &[335, 336];
 const EXEMPT: &[i64] = &[];
 
 /// Every call that must kill, when all bits of all its arguments are set: those in no table, those of x32, and those of
-/// the table that look at arguments. As arguments, all ones are no descriptor, no address and no known flag, so that
-/// a filter that does not act does little harm. (Zeros are standard input, and its mode.)
-pub(crate) fn forbidden(rules: impl Iterator<Item = &'static sandbox::Rule>) -> Vec<i64> {
+/// the table that want more of an argument than not to be a certain descriptor. As arguments, all ones are no descriptor,
+/// no address and no known flag, so that a filter that does not act does little harm. (Zeros are standard input, and its
+/// mode.)
+pub(crate) fn forbidden(rules: impl Iterator<Item = &'static Rule>) -> Vec<i64> {
     let rules: Vec<_> = rules.collect();
-    let always = |number: i64| {
-        rules.iter().any(|rule| rule.call == number && matches!(rule.when, sandbox::When::Always))
+    let permitted = |number: i64| {
+        rules.iter().any(|rule| {
+            rule.call == number
+                && match rule.when {
+                    When::Always => true,
+                    When::Args(lists) => {
+                        lists.iter().any(|all| all.iter().all(|arg| matches!(arg.is, Is::Not(_))))
+                    }
+                }
+        })
     };
     let mut calls: Vec<i64> =
-        (0..NUMBERS).filter(|number| !EXEMPT.contains(number) && !always(*number)).collect();
+        (0..NUMBERS).filter(|number| !EXEMPT.contains(number) && !permitted(*number)).collect();
     #[cfg(target_arch = "x86_64")]
     calls.extend((0..NUMBERS).map(|number| number | X32));
     calls

@@ -2,9 +2,10 @@
 //!
 //! `attempt child AS ACTION [PORT [ADDRESS]]` becomes a network child; its monitor is whoever started it.
 //! `attempt monitor AS ACTION` forks a network child and becomes its monitor; `attempt reader AS ACTION` becomes one that
-//! reads files, `attempt updater AS ACTION` one that updates a file, `attempt signer AS ACTION` one that signs.
-//! `attempt sweep child|monitor|reader|updater|signer` makes every system call that is not in the table, in a process each, and prints
-//! those that were survived.
+//! reads files, `attempt updater AS ACTION` one that updates a file, `attempt signer AS ACTION` one that signs, and
+//! `attempt all AS ACTION` one that does all of that.
+//! `attempt sweep child|monitor|reader|updater|signer|all` makes every system call that is not in the table, in a process
+//! each, and prints those that were survived.
 //!
 //! AS is how the process is started: one of those in `start.rs`, most of them for root only.
 //!
@@ -55,6 +56,7 @@ fn needs_of(who: &str) -> Option<Needs> {
         "reader" => Some((ReadsFiles::Yes, UpdatesFile::No, Signs::No)),
         "updater" => Some((ReadsFiles::No, UpdatesFile::Yes, Signs::No)),
         "signer" => Some((ReadsFiles::No, UpdatesFile::No, Signs::Yes)),
+        "all" => Some((ReadsFiles::Yes, UpdatesFile::Yes, Signs::Yes)),
         _ => None,
     }
 }

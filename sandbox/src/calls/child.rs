@@ -4,11 +4,11 @@
 //! The address of connect(2), bind(2) and sendto(2) is behind a pointer, which a filter cannot follow: Landlock checks
 //! the ports of TCP, nothing checks those of UDP.
 
-use super::rule::{Rule, When, flags, one_of, rule};
+use super::rule::{Rule, When, flags, is_not, one_of, rule};
 use libc::{
     AF_INET, AF_INET6, EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, F_DUPFD_CLOEXEC, F_GETFD, GRND_INSECURE,
     GRND_NONBLOCK, IPPROTO_TCP, IPPROTO_UDP, MSG_NOSIGNAL, SO_ERROR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK,
-    SOCK_STREAM, SOL_SOCKET, TCP_NODELAY,
+    SOCK_STREAM, SOL_SOCKET, STDIN_FILENO, TCP_NODELAY,
 };
 
 /// Lengths of a `sockaddr_in` and of a `sockaddr_in6`: fixed by the kernel's interface.
@@ -38,11 +38,17 @@ pub(super) const RULES: &[Rule] = &[
         When::Args(&[&[one_of!(2, IPV4_ADDRESS, IPV6_ADDRESS)]]),
         "the resolver's random source ports, and the source address of TCP; there is no listen"
     ),
+    // Nothing is written to the message: a terminal or a socket there is the report's, too, or is read by somebody.
+    rule!(
+        SYS_write,
+        When::Args(&[&[is_not!(0, STDIN_FILENO)]]),
+        "bytes to the pipe to the monitor and to sockets"
+    ),
     // MSG_FASTOPEN in particular must not pass: it connects a TCP socket, and not every kernel
     // asks Landlock then.
     rule!(
         SYS_sendto,
-        When::Args(&[&[flags!(3, 0, MSG_NOSIGNAL)]]),
+        When::Args(&[&[is_not!(0, STDIN_FILENO), flags!(3, 0, MSG_NOSIGNAL)]]),
         "questions to name servers, bytes to the peer"
     ),
     rule!(SYS_recvfrom, When::Always, "answers of name servers, bytes of the peer"),
@@ -51,7 +57,11 @@ pub(super) const RULES: &[Rule] = &[
         When::Args(&[&[one_of!(0, 0)]]),
         "the message, by place: it is measured before it is announced, then sent, and sent again where BDAT is refused"
     ),
-    rule!(SYS_writev, When::Always, "the resolver's questions over TCP: length and question at once"),
+    rule!(
+        SYS_writev,
+        When::Args(&[&[is_not!(0, STDIN_FILENO)]]),
+        "the resolver's questions over TCP: length and question at once"
+    ),
     rule!(
         SYS_getsockopt,
         When::Args(&[&[one_of!(1, SOL_SOCKET), one_of!(2, SO_ERROR)]]),

@@ -10,7 +10,6 @@ use libc::{
 
 pub(super) const RULES: &[Rule] = &[
     rule!(SYS_read, When::Always, "bytes from pipes, sockets and the message"),
-    rule!(SYS_write, When::Always, "bytes to pipes and sockets"),
     rule!(SYS_close, When::Always, "descriptors that are done with"),
     // AArch64 has no poll: its C library makes one of ppoll.
     #[cfg(target_arch = "x86_64")]

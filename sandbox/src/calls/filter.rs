@@ -160,6 +160,7 @@ impl Program {
                     value += 1;
                 }
             }
+            Is::Not(value) => self.push(step(IF_EQUAL, 0, 1, value.bits)),
             Is::Flags { required, optional } => {
                 self.push(step(AND, 0, 0, !optional.bits));
                 self.push(step(IF_EQUAL, 1, 0, required.bits));

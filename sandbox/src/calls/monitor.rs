@@ -58,6 +58,7 @@ pub(super) const RULES: &[Rule] = &[
         "a child that is silent or lies"
     ),
     rule!(SYS_wait4, When::Always, "how the child ended"),
+    rule!(SYS_write, When::Always, "replies to the child, and the reports"),
     rule!(
         SYS_fcntl,
         When::Args(&[&[one_of!(1, F_GETFD)]]),

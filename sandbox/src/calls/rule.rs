@@ -39,6 +39,8 @@ pub struct Arg {
 pub enum Is {
     /// One of these numbers.
     OneOf(&'static [Value]),
+    /// Any number but this.
+    Not(Value),
     /// These flags.
     Flags {
         /// All of these must be set.
@@ -77,6 +79,7 @@ impl fmt::Display for Is {
                 f.write_str("is ")?;
                 join(f, values, " or ", |f, value| f.write_str(value.name))
             }
+            Self::Not(value) => write!(f, "is not {}", value.name),
             Self::Flags { required, optional } if required.bits == 0 => {
                 write!(f, "has no flags but {}", optional.name)
             }
@@ -133,6 +136,16 @@ macro_rules! one_of {
     };
 }
 
+/// `is_not!(0, STDIN_FILENO)`: argument 0 is anything else.
+macro_rules! is_not {
+    ($index:literal, $value:expr) => {
+        $crate::calls::rule::Arg {
+            index: $index,
+            is: $crate::calls::rule::Is::Not($crate::calls::rule::value!($value)),
+        }
+    };
+}
+
 /// `flags!(2, required, optional)`: argument 2 has the required flags, maybe the optional ones, and no others.
 macro_rules! flags {
     ($index:literal, $required:expr, $optional:expr) => {
@@ -146,7 +159,7 @@ macro_rules! flags {
     };
 }
 
-pub(super) use {flags, one_of, rule, value};
+pub(super) use {flags, is_not, one_of, rule, value};
 
 #[cfg(test)]
 mod tests {
@@ -160,6 +173,7 @@ mod tests {
             rules.find(|rule| rule.name == name).map(|rule| rule.when.to_string()).unwrap()
         };
         assert_eq!(text("read"), "any arguments");
+        assert_eq!(text("writev"), "argument 0 is not STDIN_FILENO");
         assert_eq!(text("kill"), "argument 0 is the child's process id, argument 1 is SIGKILL");
         assert_eq!(text("mprotect"), "argument 2 has no flags but PROT_READ | PROT_WRITE");
         assert_eq!(text("getrandom"), "argument 2 is 0 or GRND_NONBLOCK or GRND_INSECURE");

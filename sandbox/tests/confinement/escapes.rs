@@ -7,7 +7,7 @@
 use crate::support::{Ended, attempt, starts};
 
 /// Who is confined.
-const WHO: [&str; 5] = ["child", "monitor", "reader", "updater", "signer"];
+const WHO: [&str; 6] = ["child", "monitor", "reader", "updater", "signer", "all"];
 
 /// What somebody is there to do; the tests of their own work see that they can.
 const PERMITTED: &[(&str, &str)] = &[
@@ -19,12 +19,22 @@ const PERMITTED: &[(&str, &str)] = &[
     ("child", "bind-nothing"),
     ("child", "getrandom"),
     ("child", "getrandom-insecure"),
+    ("monitor", "write-message"),
+    ("signer", "write-message"),
     ("signer", "getrandom"),
+    ("reader", "write-message"),
     ("reader", "openat"),
     ("reader", "lseek"),
     ("reader", "pread64-of-another"),
+    ("updater", "write-message"),
     ("updater", "pread64-of-another"),
     ("updater", "pwrite64"),
+    ("all", "write-message"),
+    ("all", "getrandom"),
+    ("all", "openat"),
+    ("all", "lseek"),
+    ("all", "pread64-of-another"),
+    ("all", "pwrite64"),
 ];
 
 /// Each way in which `who` is started. Monitors differ in what they may do beside what all may, and not in how they
@@ -326,6 +336,11 @@ fn no_descriptor_is_passed_copied_or_changed() {
         "signalfd4",
         "timerfd_create",
     ]);
+}
+
+#[test]
+fn nothing_is_written_to_the_message() {
+    all_are_filtered(&["write-message", "writev-message", "sendto-message"]);
 }
 
 #[test]

@@ -56,6 +56,17 @@ fn rcpt(text: &str) -> Message {
 }
 
 #[test]
+fn connections_are_claimed_a_limited_number_of_times_in_a_delivery() {
+    let mut transcript = Transcript::new(b"example.test", &plan(1));
+    transcript.accept(BEGIN).unwrap();
+    for _ in 0..MOST_CONNECTIONS {
+        assert_eq!(transcript.accept(connected(1)), Ok(None));
+        assert_eq!(transcript.accept(claim(Claim::Lost)), Ok(None));
+    }
+    assert_eq!(transcript.accept(connected(1)), Err(Broken::Lied));
+}
+
+#[test]
 fn a_message_is_accepted_only_at_the_end_of_the_whole_way() {
     let way = after_mail(&[
         rcpt("250 ok"),

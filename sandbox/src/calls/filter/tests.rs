@@ -88,6 +88,7 @@ fn model(rules: &[&Rule], call: &Call) -> bool {
         let value = call.arguments[usize::from(arg.index)] as u32;
         match &arg.is {
             Is::OneOf(values) => values.iter().any(|it| it.bits == value),
+            Is::Not(not) => value != not.bits,
             Is::Flags { required, optional } => value & !optional.bits == required.bits,
             Is::TheChild => value == CHILD,
         }
@@ -108,6 +109,7 @@ fn other_compiler(rules: &[&Rule]) -> Vec<Step> {
         Is::OneOf(values) => {
             values.iter().map(|value| condition(arg, SeccompCmpOp::Eq, value.bits)).collect::<Vec<_>>()
         }
+        Is::Not(value) => vec![condition(arg, SeccompCmpOp::Ne, value.bits)],
         Is::Flags { required, optional } => {
             vec![condition(arg, SeccompCmpOp::MaskedEq(u64::from(!optional.bits)), required.bits)]
         }
@@ -139,6 +141,7 @@ fn interesting(rule: &Rule) -> [Vec<u64>; 6] {
     for arg in lists.iter().copied().flatten() {
         let known: Vec<u32> = match &arg.is {
             Is::OneOf(values) => values.iter().map(|value| value.bits).collect(),
+            Is::Not(value) => vec![value.bits],
             Is::Flags { required, optional } => vec![required.bits, required.bits | optional.bits],
             Is::TheChild => vec![CHILD, i32::MIN as u32],
         };
@@ -163,6 +166,7 @@ fn attempts(rule: &Rule) -> Vec<Call> {
         for all in lists {
             let wanted = |arg: &Arg| match &arg.is {
                 Is::OneOf(values) => values.iter().map(|value| u64::from(value.bits)).collect(),
+                Is::Not(value) => vec![u64::from(!value.bits)],
                 Is::Flags { required, .. } => vec![u64::from(required.bits)],
                 Is::TheChild => vec![u64::from(CHILD)],
             };
