@@ -144,6 +144,12 @@ impl TlsPolicy {
         (pinned || self.pin.is_none()) && (proved || (tlsa && self.tlsa_suffices()))
     }
 
+    /// [`ciphers`](Self::ciphers) as they are set: whatever is asked for, suites that do not encrypt stay out. `aNULL` of
+    /// the manual page's example would bring them.
+    pub fn offered_ciphers(&self) -> Option<String> {
+        self.ciphers.as_ref().map(|ciphers| format!("{ciphers}:!eNULL"))
+    }
+
     /// Whether a handshake that fails may be followed by a connection in clear. Not where the certificate has to prove
     /// something: whoever cannot prove it would only have to make the handshake fail.
     pub fn may_go_on_in_clear(&self) -> bool {

@@ -13,6 +13,9 @@ use openssl::symm::Cipher;
 use world::certificates::{Content, Files, Identity};
 use world::{Needs, QMAIL_GID, World, in_world};
 
+#[path = "lint/judged.rs"]
+mod judged;
+
 const TOOL: &str = env!("CARGO_BIN_EXE_qmail-remote-check");
 
 fn lint(arguments: &[&str]) -> Output {

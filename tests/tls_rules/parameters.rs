@@ -63,7 +63,7 @@ fn ciphers_that_openssl_does_not_know_put_the_delivery_off() {
     in_world(|world| {
         let _dns = secure_dns();
         let server = Server::with(&Identity::self_signed(&[EXCHANGER]).unwrap());
-        for ciphers in ["NONSENSE", "!ALL", "TLS_AES_128_GCM_SHA256"] {
+        for ciphers in ["NONSENSE", "!ALL", "TLS_AES_128_GCM_SHA256", "NULL-SHA256"] {
             for rule in ["example.test:", "*:", "-*:", "?:"] {
                 let outcome = deliver_by(world, &format!("{rule}|{ciphers}"));
                 let text = format!("I wasn't able to process the TLS ciphers: {ciphers}");

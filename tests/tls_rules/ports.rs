@@ -48,7 +48,7 @@ fn a_certificate_is_verified_before_the_greeting_of_an_implicit_port() {
         let [ours, other] = ["Ours", "Other"].map(|name| Authority::new(name).unwrap());
         let file = ca_file(world, "ca.pem", &[&ours.identity().certificate]);
         let server = implicit(465, issue(&other, &[EXCHANGER]).acceptor().unwrap());
-        for rule in ["example.test", "=example.test", "*", "?", "/"] {
+        for rule in ["example.test", "=example.test", "*", "?", "/", "!example.test"] {
             let outcome = deliver_by(world, &format!("{rule}:{file};465"));
             server.assert_put_off(&outcome, &unverified(UNKNOWN_ISSUER));
         }

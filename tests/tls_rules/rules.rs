@@ -121,11 +121,13 @@ fn rules_that_demand_nothing_use_tls_as_offered() {
 #[test]
 fn rules_that_demand_tls_take_any_certificate() {
     in_world(|world| {
+        let bench = Bench::new();
+        let unused = format!("-example.test:{}", bench.file(world));
         let table = [
-            rows(&["-*:", "-example.test:"], "OOOHttttttttt"),
+            rows(&["-*:", "-example.test:", &unused, "-*:/no/such/file"], "OOOHttttttttt"),
             rows(&["/*:", "example.test:", ".test:", "example.test:;25"], "OOOHttttttttH"),
         ];
-        Bench::new().check(world, &table.concat());
+        bench.check(world, &table.concat());
     });
 }
 

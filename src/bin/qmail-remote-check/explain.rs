@@ -112,16 +112,17 @@ pub(crate) fn of_rule(rule: &TlsRule) -> String {
         Kind::Never => "never by STARTTLS",
     }
     .to_owned();
-    match &rule.trust_anchors {
+    let policy = rule.policy();
+    match policy.certificate.anchors() {
         Some(TrustAnchors::File(path) | TrustAnchors::Directory(path)) => {
             text += &format!(", CA in {}", path.display());
         }
         Some(TrustAnchors::System) | None => {}
     }
-    if let Some(ciphers) = &rule.ciphers {
+    if let (Some(ciphers), Some(offered)) = (&rule.ciphers, policy.offered_ciphers()) {
         // What is no list of ciphers may be a password in the wrong field.
         let usable = SslContext::builder(SslMethod::tls_client())
-            .is_ok_and(|mut context| context.set_cipher_list(ciphers).is_ok());
+            .is_ok_and(|mut context| context.set_cipher_list(&offered).is_ok());
         text +=
             &format!(", ciphers {}", if usable { ciphers } else { "that OpenSSL does not know (not shown)" });
     }

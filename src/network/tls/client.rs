@@ -112,9 +112,8 @@ fn context(peer: &Peer<'_>) -> Result<SslContext, TlsFailure> {
         context.set_security_level(LEVEL_OF_ANONYMOUS);
         context.set_cipher_list(ANONYMOUS_TOO).map_err(|_| TlsFailure::Context)?;
     }
-    if let Some(ciphers) = &peer.policy.ciphers {
-        // Whatever is asked for: `aNULL` of the manual page's example brings suites that do not encrypt.
-        context.set_cipher_list(&format!("{ciphers}:!eNULL")).map_err(|_| TlsFailure::Ciphers)?;
+    if let Some(ciphers) = peer.policy.offered_ciphers() {
+        context.set_cipher_list(&ciphers).map_err(|_| TlsFailure::Ciphers)?;
     }
     if let Some(certificate) = peer.client_certificate {
         provider::present(&mut context, &certificate.chain).map_err(|_| TlsFailure::ClientCertificate)?;

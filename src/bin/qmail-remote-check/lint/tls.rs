@@ -7,7 +7,9 @@ use openssl::ssl::{SslContext, SslContextBuilder, SslMethod};
 use qmail_remote::host::HostName;
 use qmail_remote::monitor::control::routes::{Origin, cut, parse_port};
 use qmail_remote::monitor::control::tlsdestinations::{self, Kind, TlsRule};
-use qmail_remote::tls_policy::TrustAnchors;
+use qmail_remote::monitor::selection::Selection;
+use qmail_remote::plan::TlsStart;
+use qmail_remote::tls_policy::{TlsPolicy, TrustAnchors};
 
 use super::certificates;
 use super::findings::{Severity, shown};
@@ -72,15 +74,20 @@ impl Tls {
             Ok(rule) => rule,
             Err(error) => return remarks.refused(&error, instead(value, kind)),
         };
-        if kind == Kind::Never {
-            return check_unused(&rule, remarks);
-        }
-        match rule.trust_anchors.as_ref().and_then(|anchors| self.problem_of(anchors)) {
+        let policy = rule.policy();
+        let anchors = policy.certificate.anchors();
+        match anchors.and_then(|anchors| self.problem_of(anchors)) {
             Some((Severity::Error, text)) => remarks.error(text),
             Some((Severity::Warning, text)) => remarks.warning(text),
             None => {}
         }
-        self.check_ciphers(&rule, value, remarks);
+        if rule.trust_anchors.is_some() && anchors.is_none() {
+            remarks.warning("a rule with `-` verifies nothing: remove its CA, or write a rule that verifies");
+        }
+        if kind == Kind::Never && !begins_with_tls(&rule) {
+            return check_unused(&rule, remarks);
+        }
+        self.check_ciphers(&policy, value, remarks);
         if let Some(depth) = rule.verify_depth.filter(|depth| *depth > DEEPEST) {
             remarks.warning(format!("no chain is {depth} certificates long: write a port as ;{depth}"));
         }
@@ -97,8 +104,8 @@ impl Tls {
         }
     }
 
-    fn check_ciphers(&mut self, rule: &TlsRule, value: &[u8], remarks: &mut Remarks) {
-        let Some(ciphers) = rule.ciphers.as_deref().filter(|ciphers| !self.can_use(ciphers)) else {
+    fn check_ciphers(&mut self, policy: &TlsPolicy, value: &[u8], remarks: &mut Remarks) {
+        let Some(ciphers) = policy.offered_ciphers().filter(|ciphers| !self.can_use(ciphers)) else {
             return;
         };
         let instead = if is_order_of_smtpam(value) {
@@ -144,9 +151,19 @@ fn instead(value: &[u8], kind: Kind) -> &'static str {
     }
 }
 
+/// Whether the rule's own port, by itself, means TLS from the first octet.
+fn begins_with_tls(rule: &TlsRule) -> bool {
+    let alone = Selection { route: None, tls: rule.clone(), certificate: None, domain_ips: None };
+    let (start, _) = alone.port().value;
+    start == TlsStart::Implicit
+}
+
+/// A rule that has no TLS on its port, though it may on that of a route.
 fn check_unused(rule: &TlsRule, remarks: &mut Remarks) {
     if rule.trust_anchors.is_some() || rule.ciphers.is_some() || rule.verify_depth.is_some() {
-        remarks.warning("a rule with `!` uses no TLS: write only a port after its colon");
+        remarks.warning(
+            "a rule with `!` has TLS only on a port that begins with it: write such a port, or a port alone",
+        );
     }
 }
 

@@ -1,0 +1,84 @@
+//! That `lint` judges a line as a delivery does which uses it: each is explained, too.
+
+use std::process::Command;
+
+use world::certificates::Identity;
+use world::{Needs, World, in_world};
+
+use super::{TOOL, found, found_in, set_mode};
+
+/// What `explain` says of a delivery to `b.example` from `x@a.example`.
+fn explained() -> String {
+    let output = Command::new(TOOL).args(["explain", "b.example", "x@a.example"]).output();
+    String::from_utf8(output.expect("the tool runs").stdout).expect("text")
+}
+
+/// A list, its one line, the finding about it (empty: none), and how the explanation of a delivery that uses it ends.
+type Judged<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// That lint and explain say this. Nobody but deliveries can read the lists.
+fn assert_judged(world: &World, rows: &[Judged<'_>]) {
+    world.require(Needs::ManyUids);
+    let mut wrong = String::new();
+    for (list, line, finding, end) in rows {
+        found_in(world, &[(list, line.as_bytes())]);
+        set_mode(&world.control_directory().join(list), 0o640);
+        let expected = if finding.is_empty() { String::new() } else { format!("{list}:1: {finding}\n") };
+        let (_, found) = found(world);
+        let explanation = explained().replace(&format!("{}/", world.scratch().display()), "/etc/ssl/");
+        if found != expected || !explanation.ends_with(end) {
+            wrong += &format!("{list}: {line}\n{found}{explanation}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+const TRIED: &str = "would be tried\n";
+
+#[test]
+fn what_a_rule_does_not_use_is_told_from_what_it_uses() {
+    let nothing = "warning: a rule with `-` verifies nothing: remove its CA, or write a rule that verifies";
+    let never = "warning: a rule with `!` has TLS only on a port that begins with it: write such a port, or a port alone";
+    let missing =
+        "error: the CA file /etc/ssl/missing cannot be read: No such file or directory (os error 2)";
+    let put_off = "put off: I wasn't able to setup CAFILE: /etc/ssl/missing or CADIR: - for TLS. (#4.4.1)\n";
+    let unknown =
+        "error: OpenSSL knows none of the ciphers: write a list as openssl ciphers takes it, such as HIGH";
+    in_world(|world| {
+        let ca = Identity::self_signed(&["ca.test"]).expect("certificate").certificate;
+        world.file("ca", ca.to_pem().expect("PEM"));
+        assert_judged(
+            world,
+            &[
+                ("tlsdestinations", "-b.example:/etc/ssl/ca", nothing, TRIED),
+                ("tlsdestinations", "-.example:/etc/ssl/missing", nothing, TRIED),
+                ("tlsdestinations", "-*:/etc/ssl/ca", nothing, TRIED),
+                ("tlsdestinations", "-:/etc/ssl/ca", nothing, TRIED),
+                ("tlsdestinations", "!b.example:/etc/ssl/ca;465", "", TRIED),
+                ("tlsdestinations", "!b.example:/etc/ssl/ca;s587", "", TRIED),
+                ("tlsdestinations", "!b.example:/etc/ssl/ca;6209", "", TRIED),
+                ("tlsdestinations", "!b.example:/etc/ssl/missing;465", missing, put_off),
+                ("tlsdestinations", "!b.example:|NONSENSE;465", unknown, TRIED),
+                ("tlsdestinations", "!b.example:/etc/ssl/ca", never, TRIED),
+                ("tlsdestinations", "!b.example:|HIGH;26", never, TRIED),
+                ("tlsdestinations", "b.example:|NULL-SHA256", unknown, TRIED),
+                ("tlsdestinations", "-b.example:|NULL-SHA256:aNULL", "", TRIED),
+            ],
+        );
+        let rule = || explained().lines().find(|row| row.starts_with("TLS ")).map(str::to_owned);
+        for (line, demands) in [
+            ("-b.example:/etc/ssl/ca||2", "required, at least anonymous, depth 2"),
+            ("-*:/etc/ssl/ca", "required, at least anonymous"),
+            ("-:/etc/ssl/ca", "when offered, anonymous suites too"),
+            ("*:|NULL-SHA256", "when offered, ciphers that OpenSSL does not know (not shown)"),
+        ] {
+            found_in(world, &[("tlsdestinations", line.as_bytes())]);
+            let file = world.control_directory().join("tlsdestinations");
+            assert_eq!(rule(), Some(format!("TLS           {}:1: {demands}", file.display())));
+        }
+        found_in(world, &[("tlsdestinations", b"!b.example:/etc/ssl/missing")]);
+        let expected = format!("tlsdestinations:1: {missing}\ntlsdestinations:1: {never}\n");
+        assert_eq!(found(world), (2, expected));
+        assert!(explained().replace(&*world.scratch().to_string_lossy(), "/etc/ssl").ends_with(put_off));
+    });
+}
