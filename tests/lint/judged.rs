@@ -1,8 +1,11 @@
 //! That `lint` judges a line as a delivery does which uses it: each is explained, too.
 
+use std::fs;
 use std::process::Command;
 
-use world::certificates::Identity;
+use openssl::asn1::Asn1Time;
+use openssl::pkey::{PKey, Private};
+use world::certificates::{Content, Identity};
 use world::{Needs, World, in_world};
 
 use super::{TOOL, found, found_in, set_mode};
@@ -80,5 +83,41 @@ fn what_a_rule_does_not_use_is_told_from_what_it_uses() {
         let expected = format!("tlsdestinations:1: {missing}\ntlsdestinations:1: {never}\n");
         assert_eq!(found(world), (2, expected));
         assert!(explained().replace(&*world.scratch().to_string_lossy(), "/etc/ssl").ends_with(put_off));
+    });
+}
+
+#[test]
+fn certificates_are_found_and_judged_as_deliveries_do() {
+    let missing = "error: the certificate's file cannot be read: No such file or directory (os error 2), and a relative \
+        name begins at /var/qmail";
+    let kind = "error: the key is of a kind that is not used: make one of RSA, ECDSA or Ed25519";
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        let home = world.control_directory().parent().expect("home").to_owned();
+        let [now, later] = [0, 365].map(|days| Asn1Time::days_from_now(days).expect("time"));
+        let install = |name: &str, key: Option<PKey<Private>>| {
+            let valid = Some((&*now, &*later));
+            let content =
+                Content { names: &["client.example"], key: key.as_ref(), valid, ..Content::default() };
+            let identity = Identity::self_signed_with(&content).expect("certificate");
+            let pem = [identity.certificate.to_pem(), identity.key.private_key_to_pem_pkcs8()];
+            set_mode(&world.file(name, pem.map(|pem| pem.expect("PEM")).concat()), 0o640);
+        };
+        install("used", None);
+        install("ed448", Some(PKey::generate_ed448().expect("key")));
+        fs::create_dir(home.join("certs")).expect("directory");
+        std::os::unix::fs::symlink(world.scratch().join("used"), home.join("certs/own.pem")).expect("link");
+        let key = "put off: Can't load X.509 private key: /etc/ssl/ed448. (#4.4.1)\n";
+        let no_file = "put off: Can't load X.509 certificate: (not a path). (#4.4.1)\n";
+        assert_judged(
+            world,
+            &[
+                ("domaincerts", "*:/etc/ssl/used", "", TRIED),
+                ("domaincerts", "*:certs/own.pem", "", TRIED),
+                ("domaincerts", "*:/etc/ssl/used|certs/own.pem", "", TRIED),
+                ("domaincerts", "*:certs/other.pem", missing, no_file),
+                ("domaincerts", "*:/etc/ssl/ed448", kind, key),
+            ],
+        );
     });
 }

@@ -246,8 +246,11 @@ fn new_key() -> Result<PKey<Private>, ErrorStack> {
 }
 
 fn sign(builder: &mut X509Builder, key: &PKey<Private>) -> Result<(), ErrorStack> {
-    // Ed25519 brings its own digest.
-    let digest = if key.id() == Id::ED25519 { MessageDigest::null() } else { MessageDigest::sha256() };
+    let digest = match key.id() {
+        // They bring their own.
+        Id::ED25519 | Id::ED448 => MessageDigest::null(),
+        _ => MessageDigest::sha256(),
+    };
     builder.sign(key, digest)
 }
 

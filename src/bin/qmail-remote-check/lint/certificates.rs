@@ -4,13 +4,14 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Ref};
-use qmail_remote::monitor::control::domaincerts;
 use qmail_remote::monitor::control::routes::Origin;
+use qmail_remote::monitor::control::{HOME, domaincerts};
+use qmail_remote::monitor::signer::Signer;
 use qmail_remote::monitor::trust_store::LONGEST_FILE;
 
 use super::files;
@@ -36,13 +37,17 @@ pub(super) fn check(origin: Origin, value: &[u8], remarks: &mut Remarks) {
     match key(&cert.key, password) {
         Err(problem) => remarks.error(format!("the key's file {problem}")),
         Ok(key) => {
-            if files::is_world_readable(&cert.key) {
-                let private = files::private_for_deliveries(&cert.key);
+            let file = in_home(&cert.key);
+            if files::is_world_readable(&file) {
+                let private = files::private_for_deliveries(&file);
                 remarks.error(format!("every user can read the key's file: {private}"));
             }
             let fits = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&key));
             if !chain.first().is_some_and(fits) {
                 remarks.error("the key is not the one of the certificate: name the key that was made for it");
+            }
+            if Signer::new(key, Vec::new()).is_none() {
+                remarks.error("the key is of a kind that is not used: make one of RSA, ECDSA or Ed25519");
             }
         }
     }
@@ -58,12 +63,18 @@ pub(super) fn in_file(path: &Path) -> Result<Vec<X509>, String> {
     }
 }
 
+/// Where a delivery looks for a file that has this name.
+fn in_home(path: &Path) -> PathBuf {
+    Path::new(HOME).join(path)
+}
+
 fn content(path: &Path) -> Result<Vec<u8>, String> {
-    if !path.is_absolute() {
-        return Err("has a relative name: write it from the root".to_owned());
-    }
+    let is_relative = path.is_relative();
+    let path = &in_home(path);
     if !path.is_file() {
-        return Err(files::reason(path));
+        let begins =
+            if is_relative { format!(", and a relative name begins at {HOME}") } else { String::new() };
+        return Err(files::reason(path) + &begins);
     }
     if fs::metadata(path).is_ok_and(|found| found.len() > LONGEST_FILE) {
         return Err(format!("is longer than {LONGEST_FILE} octets, which no delivery reads"));
