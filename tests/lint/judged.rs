@@ -121,3 +121,50 @@ fn certificates_are_found_and_judged_as_deliveries_do() {
         );
     });
 }
+
+#[test]
+fn user_and_password_that_qmtp_cannot_carry_are_found_in_every_list() {
+    let qmtp = "error: QMTP has no authentication, and deliveries are put off: write the route to smtproutes";
+    let port = "error: port 6209 speaks QMTP, which has no authentication, and deliveries are put off: write a port of SMTP";
+    let refused = |list: &str| {
+        format!(
+            "put off: Unable to use /var/qmail/control/{list}, line 1: QMTP has no authentication. (#4.3.0)\n"
+        )
+    };
+    in_world(|world| {
+        let [smtp, senders, qmtproutes] = ["smtproutes", "authsenders", "qmtproutes"].map(refused);
+        assert_judged(
+            world,
+            &[
+                ("smtproutes", ":192.0.2.10;6209|user|secret", port, &smtp),
+                ("smtproutes", ":192.0.2.10;s6209|user|secret", port, &smtp),
+                ("authsenders", ":192.0.2.10;6209|user|secret", port, &senders),
+                ("qmtproutes", ":192.0.2.10|user|secret", qmtp, &qmtproutes),
+                ("smtproutes", ":192.0.2.10;6209", "", TRIED),
+                ("smtproutes", ":192.0.2.10;587|user|secret", "", TRIED),
+            ],
+        );
+    });
+}
+
+#[test]
+fn a_password_without_a_relay_is_said_to_go_to_whom_the_recipients_domain_names() {
+    let to_any = "warning: there is no relay, and the password goes to every server that proves its own name and \
+        that the recipient's domain, which whoever writes the envelope chooses, names as exchanger: write \
+        relay;port|user|password";
+    let of_one = "warning: there is no relay, and the password goes to every server that proves its own name and \
+        that the recipient's domain names as exchanger: write relay;port|user|password";
+    in_world(|world| {
+        assert_judged(
+            world,
+            &[
+                ("authsenders", "@a.example:|user|secret", to_any, TRIED),
+                ("smtproutes", ":;587|user|secret", to_any, TRIED),
+                ("smtproutes", ".example:|user|secret", to_any, TRIED),
+                ("smtproutes", "!@:|user|secret", to_any, TRIED),
+                ("smtproutes", "b.example:|user|secret", of_one, TRIED),
+                ("smtproutes", "[192.0.2.10]:|user|secret", "", TRIED),
+            ],
+        );
+    });
+}

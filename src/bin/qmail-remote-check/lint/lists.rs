@@ -138,7 +138,7 @@ impl Checker<'_> {
         let origin = Origin { file: list.name(), line: number };
         state.secret |= match list {
             List::Authsenders | List::Qmtproutes | List::Smtproutes => {
-                routes::check(list, origin, value, &self.machine, remarks)
+                routes::check(list, key, origin, value, &self.machine, remarks)
                     .unwrap_or_else(|| may_hold_password(list, value))
             }
             List::Domaincerts => {

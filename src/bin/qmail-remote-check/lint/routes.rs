@@ -5,18 +5,22 @@
 
 use std::net::Ipv6Addr;
 
+use qmail_remote::host::Host;
 use qmail_remote::monitor::control::local_address::LocalAddress;
 use qmail_remote::monitor::control::routes::{Fields, Origin, Route, cut, parse_port};
+use qmail_remote::monitor::control::tlsdestinations::TlsRule;
 use qmail_remote::monitor::control::{authsenders, smtproutes};
-use qmail_remote::plan::TlsStart;
+use qmail_remote::monitor::selection::Selection;
+use qmail_remote::plan::{Protocol, QMTPS, TlsStart};
 
 use super::addresses::Machine;
 use super::lists::Remarks;
 use super::reach::List;
 
-/// Checks a value. Whether it holds a password; none when it cannot be read.
+/// Checks the value of a line with `key`. Whether it holds a password; none when it cannot be read.
 pub(super) fn check(
     list: List,
+    key: &[u8],
     origin: Origin,
     value: &[u8],
     machine: &Machine,
@@ -38,9 +42,9 @@ pub(super) fn check(
         remarks.warning(slip);
     } else if !credentials {
         check_halves(value, &route, remarks);
-    } else if list == List::Qmtproutes {
-        remarks
-            .error("QMTP has no authentication, and deliveries are put off: write the route to smtproutes");
+    }
+    if credentials {
+        check_use(list, key, &route, remarks);
     }
     check_port(list, &route, remarks);
     if let Some(local) = &route.local_address {
@@ -126,6 +130,40 @@ fn check_halves(value: &[u8], route: &Route<Fields>, remarks: &mut Remarks) {
             "there is a password and no user, so there is no authentication: write relay;port|user|password",
         );
     }
+}
+
+/// What becomes of a password.
+fn check_use(list: List, key: &[u8], route: &Route<Fields>, remarks: &mut Remarks) {
+    if protocol_of(list, route) == Protocol::Qmtp {
+        remarks.error(match list {
+            List::Qmtproutes => {
+                "QMTP has no authentication, and deliveries are put off: write the route to smtproutes".to_owned()
+            }
+            _ => format!(
+                "port {QMTPS} speaks QMTP, which has no authentication, and deliveries are put off: write a port of SMTP"
+            ),
+        });
+    } else if route.relay.is_none() {
+        // The key of a route may name the one host that it is for.
+        let chosen = match Host::parse(key).ok().filter(|_| list != List::Authsenders) {
+            Some(Host::Address(_)) => return,
+            Some(Host::Name(_)) => "",
+            None => ", which whoever writes the envelope chooses,",
+        };
+        remarks.warning(format!(
+            "there is no relay, and the password goes to every server that proves its own name and that the \
+             recipient's domain{chosen} names as exchanger: write relay;port|user|password"
+        ));
+    }
+}
+
+/// What deliveries speak by this route, where no rule of `tlsdestinations` has a port for it.
+fn protocol_of(list: List, route: &Route<Fields>) -> Protocol {
+    let protocol = if list == List::Qmtproutes { Protocol::Qmtp } else { Protocol::Smtp };
+    let Route { origin, port, tls_start, .. } = *route;
+    let route = Route { origin, relay: None, port, tls_start, credentials: None, local_address: None };
+    let tls = TlsRule::default_rule();
+    Selection { route: Some((protocol, route)), tls, certificate: None, domain_ips: None }.protocol()
 }
 
 /// Ports that mean another protocol than the list.
