@@ -168,3 +168,36 @@ fn a_password_without_a_relay_is_said_to_go_to_whom_the_recipients_domain_names(
         );
     });
 }
+
+#[test]
+fn an_address_that_not_every_look_up_finds_is_found() {
+    let other = |key: &str, own: &str| {
+        format!("warning: not every look-up for the address asks for the key `{key}`: write `{own}`")
+    };
+    in_world(|world| {
+        for list in ["smtproutes", "qmtproutes"] {
+            assert_judged(
+                world,
+                &[
+                    (list, "[2001:DB8:0::10]:192.0.2.10", &other("[2001:DB8:0::10]", "[2001:db8::10]"), ""),
+                    (
+                        list,
+                        "[IPv6:2001:db8:0::10]:192.0.2.10",
+                        &other("[IPv6:2001:db8:0::10]", "[2001:db8::10]"),
+                        "",
+                    ),
+                    (list, "[2001:DB8::10]:192.0.2.10", "", ""),
+                    (list, "[IPv6:2001:db8::10]:192.0.2.10", "", ""),
+                    (list, "192.0.2.10:192.0.2.10", "", ""),
+                    (list, "[192.0.2.10]:192.0.2.10", "", ""),
+                ],
+            );
+        }
+        for sign in ["!", "=", "~", "", "-", "?", "/"] {
+            let (key, own) = (format!("{sign}[2001:DB8:0::10]"), format!("{sign}[2001:db8::10]"));
+            let rows = [(format!("{key}:"), other(&key, &own)), (format!("{own}:"), String::new())];
+            let rows = rows.each_ref().map(|(line, finding)| ("tlsdestinations", &**line, &**finding, ""));
+            assert_judged(world, &rows);
+        }
+    });
+}

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::findings::{key_in_words, shown};
-use super::reach::{List, Reach, reach};
+use super::reach::{List, Reach, own_form, reach};
 
 /// What is wrong with a line that has no key.
 pub(super) fn missing(line: &[u8]) -> String {
@@ -40,6 +40,10 @@ pub(super) fn check(list: List, key: &[u8]) -> Result<Reach, String> {
     }
     if list == List::Authsenders {
         check_sender(key)?;
+    }
+    if let Some(own) = own_form(list, key) {
+        let (key, own) = (key_in_words(key), shown(&own));
+        return Err(format!("not every look-up for the address asks for {key}: write `{own}`"));
     }
     if let Some(reach) = reach(list, key) {
         return Ok(reach);

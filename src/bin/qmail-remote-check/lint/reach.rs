@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use qmail_remote::args::Invocation;
+use qmail_remote::host::Host;
 use qmail_remote::monitor::control::keys::Keys;
 use qmail_remote::monitor::control::smtproutes::{QMTPROUTES, SMTPROUTES};
 use qmail_remote::monitor::control::tlsdestinations::Kind;
@@ -98,14 +99,25 @@ pub(super) fn reach(list: List, key: &[u8]) -> Option<Reach> {
     common
 }
 
+/// What all deliveries to the address in `key` ask for in its place, where only those ask for `key` that write the address
+/// so; none for other keys.
+pub(super) fn own_form(list: List, key: &[u8]) -> Option<Vec<u8>> {
+    let key = key.to_ascii_lowercase();
+    let (sign, host) = key.split_at(key.len().checked_sub(host_in(list, &key).len())?);
+    // Quick for the names that most keys are.
+    if !host.starts_with(b"[") {
+        return None;
+    }
+    let Ok(Host::Address(address)) = Host::parse(host) else { return None };
+    let own = [sign, format!("[{address}]").as_bytes()].concat();
+    let asked: Vec<Step> = deliveries(list, &own).iter().flat_map(|delivery| steps(list, delivery)).collect();
+    let asks_for = |key: &[u8]| asked.iter().any(|step| step.list == list && step.key == key);
+    (asks_for(&own) && !asks_for(&key)).then_some(own)
+}
+
 /// Deliveries of which some ask for `key`, if any does: two different ones for every key that many ask for.
 fn deliveries(list: List, key: &[u8]) -> Vec<Invocation> {
-    // A rule for a host has one character before it. Without that, `-host` would be taken for a host's name.
-    let bare = match list {
-        List::Tlsdestinations => key.get(1..).filter(|_| key.first().is_some_and(|octet| is_rule(*octet))),
-        _ => None,
-    };
-    let text = bare.unwrap_or(key);
+    let text = host_in(list, key);
     let texts = match text.first() {
         None | Some(b'*' | b'!') => vec![b"a.invalid".to_vec(), b"b.example".to_vec()],
         Some(b'.' | b'@') => vec![[b"a", text].concat(), [b"b", text].concat()],
@@ -124,6 +136,14 @@ fn deliveries(list: List, key: &[u8]) -> Vec<Invocation> {
         List::Qmtproutes | List::Smtproutes | List::Tlsdestinations => of(text, sender),
     });
     deliveries.flatten().collect()
+}
+
+/// The host in a key. In a rule it has one character before it; without that, `-host` would be taken for a host's name.
+fn host_in(list: List, key: &[u8]) -> &[u8] {
+    match key.split_first() {
+        Some((sign, host)) if list == List::Tlsdestinations && is_rule(*sign) => host,
+        _ => key,
+    }
 }
 
 /// Whether the octet stands before hosts in `tlsdestinations`: not part of a name, or a hyphen, with which none begins.
