@@ -11,9 +11,11 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod held;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::thread;
+use std::path::Path;
+use std::{fs, thread};
 
 use held::{ACCEPTED, Held, Stage, delivery, route_to_held};
 use nix::libc::{self, c_long};
@@ -81,6 +83,38 @@ const NEEDED: &[(&str, c_long, &str)] = &[
     ("close_range", libc::SYS_close_range, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
     ("madvise", libc::SYS_madvise, "ZUnable to read control files. (#4.3.0)\n"),
 ];
+
+/// What of them a start by root alone needs.
+const OF_ROOT: [&str; 4] = ["chroot", "setgroups", "setresgid", "setresuid"];
+
+#[test]
+fn the_documents_name_the_calls_that_are_needed() {
+    // Where a list begins, where its part for root does, where it ends, and what is around a call.
+    for (document, [begin, root, end], [before, after]) in [
+        ("docs/operations.md", ["must let these pass:", "and as root", "."], [" `", "`"]),
+        (
+            "packaging/man/qmail-remote-security.7",
+            ["seccomp profile must let", "started by root", ";"],
+            [".Xr ", " 2"],
+        ),
+    ] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, list) = text.split_once(begin).expect("a list");
+        let (list, _) = list.split_once(end).expect("an end");
+        let (of_all, of_root) = list.split_once(root).unwrap_or((list, ""));
+        let calls = |list: &str| {
+            let named = list.split(before).skip(1).map(|rest| rest.split_once(after).unwrap().0.to_owned());
+            named.collect::<BTreeSet<_>>()
+        };
+        let needed = |root: bool| {
+            let calls = NEEDED.iter().map(|(call, ..)| *call).filter(|call| OF_ROOT.contains(call) == root);
+            calls.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(calls(of_all), needed(false), "{document}");
+        assert_eq!(calls(of_root), needed(true), "{document}");
+    }
+}
 
 #[test]
 fn without_a_call_that_confinement_needs_nothing_is_sent() {
