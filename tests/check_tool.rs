@@ -1,6 +1,8 @@
 //! `qmail-remote-check` as a command; that it explains what a delivery does is `lookups`' to show.
 #![expect(clippy::expect_used, reason = "test support: a failed step must stop the test with its cause")]
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use world::in_world;
@@ -29,6 +31,12 @@ fn an_index_is_used_until_its_text_changes() {
             explanation.lines().next().expect("a row").to_owned()
         };
         let by = |line: &str| format!("route         {}/{line}, by SMTP", directory.display());
+        assert_eq!(route(), by("smtproutes.cdb: 192.0.2.10"));
+        // Who may read it is part of the text, too.
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(directory.join("smtproutes"), mode).expect("mode");
+        assert_eq!(route(), by("smtproutes:2: 192.0.2.10"));
+        assert!(check(&["cdb", "smtproutes"]).status.success());
         assert_eq!(route(), by("smtproutes.cdb: 192.0.2.10"));
         world.control("smtproutes", ":192.0.2.12\n");
         assert_eq!(route(), by("smtproutes:1: 192.0.2.12"));
@@ -76,7 +84,7 @@ fn what_cannot_be_written_is_said_and_a_closed_pipe_is_the_readers_choice() {
             &["--help"],
         ];
         for arguments in commands {
-            let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+            let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
             let output = Command::new(TOOL).args(arguments).stdout(full).output().expect("the tool runs");
             assert_eq!(output.status.code(), Some(74), "{arguments:?}");
             let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -312,7 +312,7 @@ fn an_index_is_to_be_as_new_and_as_secret_as_its_text() {
         let damaged = "smtproutes.cdb: error: is damaged: run qmail-remote-check cdb smtproutes\n";
         assert_eq!(found(world), (2, damaged.to_owned()));
         world.control("smtproutes", ":relay.example.com\n");
-        let older = "smtproutes.cdb: warning: is older than smtproutes and not used: run qmail-remote-check cdb smtproutes\n";
+        let older = "smtproutes.cdb: warning: is older than the last change of smtproutes and not used: run qmail-remote-check cdb smtproutes\n";
         assert_eq!(found(world), (1, older.to_owned()));
     });
 }

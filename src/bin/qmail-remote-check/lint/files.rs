@@ -154,7 +154,9 @@ pub(super) fn check_index(control: &ControlDirectory, name: &str, listing: &mut 
     if let (Ok(index), Ok(text)) = (index.metadata(), text.metadata())
         && !is_no_older(&index, &text)
     {
-        let text = format!("is older than {name} and not used: run qmail-remote-check cdb {name}");
+        let text = format!(
+            "is older than the last change of {name} and not used: run qmail-remote-check cdb {name}"
+        );
         return listing.warning(place, &text);
     }
     if indexed::check(&index).is_err() {
