@@ -23,18 +23,49 @@ fn a_server_of_qmtps_gets_the_certificate_that_it_demands() {
         let acceptor =
             Identity::self_signed(&["mx1.example.test"]).unwrap().acceptor_that_demands_one().unwrap();
         let listener = TcpListener::bind("192.0.2.10:6209").unwrap();
+        // There is no STARTTLS for `!` to forbid.
+        let rules = ["", "!192.0.2.10:\n"];
         let server = std::thread::spawn(move || {
-            let peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
-            let mut peer = peer.start_tls(&acceptor).unwrap();
-            while !peer.pending().ends_with(b"20:16:bob@example.test,,") {
-                peer.receive().unwrap();
+            for _ in rules {
+                let peer = Peer::new(listener.accept().unwrap().0, LONG_ENOUGH).unwrap();
+                let mut peer = peer.start_tls(&acceptor).unwrap();
+                while !peer.pending().ends_with(b"20:16:bob@example.test,,") {
+                    peer.receive().unwrap();
+                }
+                peer.send(b"3:Kok,").unwrap();
+                let _ = peer.drain(LONG_ENOUGH);
             }
-            peer.send(b"3:Kok,").unwrap();
-            let _ = peer.drain(LONG_ENOUGH);
         });
         let accepted = ["rqmtps: ok\n", "KAll received okay by 192.0.2.10\n"];
-        delivery().run().assert_reports(&accepted);
+        for rule in rules {
+            world.control("tlsdestinations", rule);
+            delivery().run().assert_reports(&accepted);
+        }
         server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_server_of_smtps_gets_the_certificate_that_it_demands_whatever_starttls_may_not() {
+    in_world(|world| {
+        installed(world, &certified(&ec(Nid::X9_62_PRIME256V1)));
+        world.control("me", "client.example.test\n");
+        let identity = Identity::self_signed(&["mx1.example.test"]).unwrap();
+        let acceptor = Some(identity.acceptor_that_demands_one().unwrap());
+        let options = Options { acceptor, implicit_tls: true, ..Options::named("mx1.example.test") };
+        let server = SmtpSink::start(&["192.0.2.10:465".parse().unwrap()], options).unwrap();
+        for (route, rule) in [
+            (":192.0.2.10;s465\n", ""),
+            (":192.0.2.10;s465\n", "!192.0.2.10:\n"),
+            (":192.0.2.10\n", "!192.0.2.10:;465\n"),
+        ] {
+            world.control("smtproutes", route);
+            world.control("tlsdestinations", rule);
+            let reports = String::from_utf8(delivery().run().reports().concat()).unwrap();
+            let accepted = "rK192.0.2.10 TLS transmitted message accepted.\n";
+            assert!(reports.starts_with(accepted), "{route}{rule}{reports}");
+        }
+        assert_eq!(server.messages().len(), 3);
     });
 }
 

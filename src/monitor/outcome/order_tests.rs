@@ -114,7 +114,8 @@ impl Seen {
                 Some(if is_digest { "digest" } else { "credentials" })
             }
             Task::Sign(..) => {
-                assert!(plan.client_certificate.is_some() && plan.tls.need != Need::Never);
+                let is_implicit = plan.tls_start == TlsStart::Implicit;
+                assert!(plan.client_certificate.is_some() && (plan.tls.need != Need::Never || is_implicit));
                 assert!(begun && self.proof.is_none() && !self.has_told);
                 assert!(!std::mem::replace(&mut self.has_signed, true), "a second time");
                 Some("signature")
@@ -207,6 +208,11 @@ fn a_key_signs_once_in_a_connection_whatever_is_said() {
         with_certificate(Plan { tls: TlsPolicy { need: Need::Never, ..TlsPolicy::OPPORTUNISTIC }, ..plan })
     };
     all_plans(never, &[], &[]);
+    let never_starttls = |plan| {
+        let tls = TlsPolicy { need: Need::Never, ..TlsPolicy::OPPORTUNISTIC };
+        with_certificate(Plan { tls, tls_start: TlsStart::Implicit, ..plan })
+    };
+    all_plans(never_starttls, &["signature"], &["signature"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use super::{Broken, Task, Transcript};
 use crate::ipc::signature::{MOST_OCTETS, Piece, Scheme};
+use crate::plan::TlsStart;
 use crate::tls_policy::Need;
 
 /// A delivery that needs more handshakes than this with servers that ask for a certificate is none.
@@ -51,11 +52,13 @@ impl Transcript {
         Ok(Task::Sign(scheme, std::mem::take(&mut self.signing.octets)))
     }
 
-    /// Whether a handshake may be under way that needs the key: the plan has one, and TLS may be and is not yet.
+    /// Whether a handshake may be under way that needs the key: the plan has one, and TLS may be and is not yet. Implicit
+    /// TLS there is by every rule.
     fn may_sign(&self) -> bool {
+        let is_implicit = self.tls_start == TlsStart::Implicit;
         self.client_certificate.is_some()
             && self.tls.is_none()
-            && self.in_force.as_ref().is_some_and(|policy| policy.need != Need::Never)
+            && self.in_force.as_ref().is_some_and(|policy| is_implicit || policy.need != Need::Never)
             && !self.signing.is_spent
             && self.signing.signatures < MOST_SIGNATURES
     }

@@ -128,6 +128,17 @@ fn nothing_is_signed_but_in_a_handshake_that_the_plan_allows() {
 }
 
 #[test]
+fn a_rule_against_starttls_is_none_against_implicit_tls() {
+    for protocol in [Protocol::Smtp, Protocol::Qmtp] {
+        let tls = TlsPolicy { need: Need::Never, ..TlsPolicy::OPPORTUNISTIC };
+        let plan = Plan { protocol, tls, tls_start: TlsStart::Implicit, ..with_certificate() };
+        assert_eq!(last(&plan, &[BEGIN, connected(1), piece(b"x"), ASKS]), signs(b"x"), "{protocol:?}");
+        let established = [BEGIN, connected(1), claim(Claim::TlsEstablished(Proof::NOTHING))];
+        assert_eq!(last(&plan, &[&established[..], &[ASKS]].concat()), Err(Broken::Lied), "{protocol:?}");
+    }
+}
+
+#[test]
 fn by_qmtp_the_handshake_comes_before_the_package() {
     let plan = Plan { protocol: Protocol::Qmtp, ..with_certificate() };
     assert_eq!(last(&plan, &[BEGIN, connected(1), piece(b"x"), ASKS]), signs(b"x"));
