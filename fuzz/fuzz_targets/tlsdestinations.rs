@@ -21,8 +21,8 @@ fn keys(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     specific.flat_map(with_sign).chain(generic).collect()
 }
 
-/// Whether the fourth field is empty, the sender's domain or one above it, in ASCII or in their own letters, or no domain at
-/// all, which is refused later.
+/// Whether the fourth field is empty, the sender's domain or one above it, in ASCII or in their own letters, with a final
+/// dot or without, or no domain at all, which is refused later.
 fn concerns(value: &[u8], sender: &[u8]) -> bool {
     let bound = value.splitn(4, |&octet| octet == b'|').nth(3).unwrap_or_default();
     if bound.is_empty() || HostName::written(bound).is_err() {
@@ -33,7 +33,7 @@ fn concerns(value: &[u8], sender: &[u8]) -> bool {
     else {
         return false;
     };
-    let bound = bound.to_ascii_lowercase();
+    let bound = bound.strip_suffix(b".").unwrap_or(&bound).to_ascii_lowercase();
     let domains = reference::suffixes(&domain, b".");
     let below = [b".".as_slice(), &bound].concat();
     domains.first() == Some(&bound) || domains.contains(&below)

@@ -22,8 +22,8 @@ fn keys_that_do_not_fit_do_not_count() {
 fn the_last_of_equals_that_is_for_the_sender_counts() {
     in_world(|world| {
         let mut network = Network::start(world);
-        let text =
-            "!example.test:;27\n!Example.TEST:;26\n!example.test:||;27|b.test\n!.test:;27\n*:||;35|c.test\n";
+        let text = "!example.test:;27\n!Example.TEST:;26\n!example.test:||;27|b.test\n!.test:;27\n*:||;35|c.test\n\
+             *:||;26|D.test.\n";
         let mut rows = vec![
             ("example.test", SENDER, at("192.0.2.10:26").in_clear(), "TLS,port tlsdestinations:2"),
             ("EXAMPLE.test", SENDER, at("192.0.2.10:26").in_clear(), "TLS,port tlsdestinations:2"),
@@ -31,6 +31,8 @@ fn the_last_of_equals_that_is_for_the_sender_counts() {
             ("example.test", "a@b.test", at("192.0.2.10:27").in_clear(), "TLS,port tlsdestinations:3"),
             ("example.test", "a@x.B.test", at("192.0.2.10:27").in_clear(), "TLS,port tlsdestinations:3"),
             ("example.com", "a@c.test", at("192.0.2.10:35"), "TLS,port tlsdestinations:5"),
+            ("example.com", "a@d.test", at("192.0.2.10:26"), "TLS,port tlsdestinations:6"),
+            ("example.com", "a@x.d.test.", at("192.0.2.10:26"), "TLS,port tlsdestinations:6"),
             ("example.com", SENDER, at("192.0.2.10:25"), ""),
         ];
         check(world, &mut network, &[("tlsdestinations", text)], &rows);

@@ -211,17 +211,16 @@ fn is_for(value: &[u8], sender: &[u8]) -> bool {
     let Some(bound) = bound_to(value) else {
         return true;
     };
-    let (Some(domain), Some(bound)) = (keys::domain(sender).and_then(idn::to_ascii), idn::to_ascii(bound))
-    else {
+    let Some(domain) = keys::domain(sender).and_then(idn::to_ascii) else {
         return false;
     };
-    keys::and_those_above(&domain).any(|domain| domain.eq_ignore_ascii_case(&bound))
+    keys::and_those_above(&domain).any(|domain| domain.eq_ignore_ascii_case(bound.as_str().as_bytes()))
 }
 
 /// The sender's domain that a line is bound to. One that is malformed might be this sender's, and is refused when it
 /// is parsed: none.
-pub fn bound_to(value: &[u8]) -> Option<&[u8]> {
-    sender_field(value).filter(|bound| HostName::written(bound).is_ok())
+pub fn bound_to(value: &[u8]) -> Option<HostName> {
+    sender_field(value).and_then(|bound| HostName::written(bound).ok())
 }
 
 fn sender_field(value: &[u8]) -> Option<&[u8]> {

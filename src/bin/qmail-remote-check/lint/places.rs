@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use qmail_remote::host::HostName;
 use qmail_remote::monitor::control::keys::{and_those_above, key_and_value};
 use qmail_remote::monitor::control::lines::{self, Line};
 use qmail_remote::monitor::control::{ControlDirectory, tlsdestinations, without_trailing_blanks};
@@ -35,7 +36,8 @@ impl Places {
                 if let Line::Whole(line) = line
                     && let Some((key, value)) = key_and_value(line)
                 {
-                    let hash = places.hash(list, key, bound(list, value).unwrap_or_default());
+                    let bound = bound(list, value);
+                    let hash = places.hash(list, key, bound.as_ref().map_or("", HostName::as_str).as_bytes());
                     places.last.insert(hash, number);
                 }
                 Ok(())
@@ -46,13 +48,14 @@ impl Places {
 
     /// The last line with the key of `step` that counts for every sender for whom a line of `value` counts.
     pub(super) fn line(&self, step: &Step, value: &[u8]) -> Option<u64> {
-        let domains = bound(step.list, value).into_iter().flat_map(and_those_above);
+        let bound = bound(step.list, value);
+        let domains = bound.iter().flat_map(|bound| and_those_above(bound.as_str().as_bytes()));
         let scopes = std::iter::once(&b""[..]).chain(domains);
         scopes.filter_map(|scope| self.last.get(&self.hash(step.list, &step.key, scope))).max().copied()
     }
 
     fn hash(&self, list: List, key: &[u8], bound: &[u8]) -> u64 {
-        self.hasher.hash_one((list, in_lower_case(key), in_lower_case(bound)))
+        self.hasher.hash_one((list, in_lower_case(key), bound))
     }
 }
 
@@ -62,7 +65,7 @@ fn in_lower_case(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The sender's domain that a line is bound to.
-fn bound(list: List, value: &[u8]) -> Option<&[u8]> {
+fn bound(list: List, value: &[u8]) -> Option<HostName> {
     match list {
         List::Tlsdestinations => tlsdestinations::bound_to(without_trailing_blanks(value)),
         _ => None,

@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod};
-use qmail_remote::host::HostName;
 use qmail_remote::monitor::control::routes::{Origin, cut, parse_port};
 use qmail_remote::monitor::control::tlsdestinations::{self, Kind, TlsRule};
 use qmail_remote::monitor::selection::Selection;
@@ -94,13 +93,6 @@ impl Tls {
         if let Some(fingerprint) = rule.fingerprint.filter(|fingerprint| fingerprint.digest.is_none()) {
             let digits = fingerprint.hex.len();
             remarks.error(format!("no digest has {digits} digits: write all 40, 56, 64, 96 or 128 of them"));
-        }
-        if let Some(bound) = tlsdestinations::bound_to(value)
-            && let Ok(name) = HostName::parse(bound)
-            && bound.is_ascii()
-            && !name.as_str().as_bytes().eq_ignore_ascii_case(bound)
-        {
-            remarks.warning(format!("no sender's domain is written {}: write {name}", shown(bound)));
         }
     }
 

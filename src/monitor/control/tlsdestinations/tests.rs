@@ -168,6 +168,12 @@ fn a_line_for_another_senders_domain_does_not_exist() {
     assert_eq!(line("x@sub.B.test"), 4);
     assert_eq!(line("x@notb.test"), 3);
     assert_eq!(line(""), 3);
+    let final_dots = "mx.test:\n=mx.test:|||B.test.\n=mx.test:|||b\u{fc}cher.test.\n";
+    let line = |sender: &str| look_up_for(final_dots, "mx.test", sender).unwrap().origin.unwrap().line;
+    assert_eq!(line("x@b.test"), 2);
+    assert_eq!(line("x@sub.b.test."), 2);
+    assert_eq!(line("x@xn--bcher-kva.test"), 3);
+    assert_eq!(line("x@test"), 1);
 }
 
 #[test]
