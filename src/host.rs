@@ -106,7 +106,7 @@ impl fmt::Display for HeloName {
 pub enum Host {
     /// A domain or host name.
     Name(HostName),
-    /// An address literal; never looked up.
+    /// An address literal; never looked up. An IPv4 address in IPv6's form, `::ffff:192.0.2.1`, is an IPv4 address.
     Address(IpAddr),
 }
 
@@ -129,11 +129,11 @@ fn bracketed(text: &[u8]) -> Option<&[u8]> {
 
 fn literal(inside: &[u8]) -> Result<IpAddr, NotAHostName> {
     let tagged = inside.split_at_checked(5).filter(|(tag, _)| tag.eq_ignore_ascii_case(b"ipv6:"));
-    match tagged {
+    let address = match tagged {
         Some((_, address)) => parse_as::<Ipv6Addr>(address).map(IpAddr::V6),
         None => parse_as::<IpAddr>(inside),
-    }
-    .ok_or(NotAHostName)
+    };
+    address.map(|address| address.to_canonical()).ok_or(NotAHostName)
 }
 
 fn parse_as<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
@@ -211,6 +211,9 @@ mod tests {
         assert_eq!(Host::parse(b"[IPv6:2001::163]"), Ok(address("2001::163")));
         assert_eq!(Host::parse(b"[ipv6:2001::163]"), Ok(address("2001::163")));
         assert_eq!(Host::parse(b"1.2.3.4"), Ok(address("1.2.3.4")));
+        for mapped in ["[::ffff:1.2.3.4]", "[IPv6:::FFFF:1.2.3.4]", "[0:0:0:0:0:ffff:0102:0304]"] {
+            assert_eq!(Host::parse(mapped.as_bytes()), Ok(address("1.2.3.4")), "{mapped}");
+        }
         for bad in [
             &b"[]"[..],
             b"[1.2.3]",

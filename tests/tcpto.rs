@@ -94,6 +94,25 @@ fn refusals_count_once_in_two_minutes_and_a_connection_clears_them() {
 }
 
 #[test]
+fn an_ipv4_address_in_the_form_of_ipv6_is_the_same_address() {
+    in_world(|world| {
+        let place = world.tcpto();
+        world.control("me", "client.example.test\n");
+        let deliver = || {
+            let delivery = Delivery::new(held::PROGRAM).identity(Identity::Qmailr);
+            delivery.host("[IPv6:::ffff:192.0.2.10]").sender("a@b.test").recipient("c@d.test").run()
+        };
+        deliver().assert_reports(&[SMTP]);
+        assert_eq!(read(&place, &[]), [named("192.0.2.10", 1)]);
+        write(&place, &[record("192.0.2.10", 2, now())]);
+        let listener = TcpListener::bind("192.0.2.10:25").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        deliver().assert_reports(&[SMTP]);
+        assert!(listener.accept().is_err(), "it was to be left alone");
+    });
+}
+
+#[test]
 fn an_attempt_that_times_out_counts() {
     in_world(|world| {
         let place = world.tcpto();

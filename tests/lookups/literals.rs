@@ -48,6 +48,22 @@ fn ipv4_literals() {
         let source = at("192.0.2.12:25").from("192.0.2.91").named("helo.test");
         let rows = [("[192.0.2.12]", SENDER, source, "from,says domainips:1")];
         check(world, &mut network, &[("domainips", "*:192.0.2.91|helo.test\n")], &rows);
+        // An IPv4 address it is in IPv6's form, too.
+        for mapped in ["[::ffff:192.0.2.12]", "[IPv6:::FFFF:192.0.2.12]", "[::ffff:c000:20c]"] {
+            check(world, &mut network, &[], &[(mapped, SENDER, at("192.0.2.12:25"), "")]);
+            for key in ["192.0.2.12", "[192.0.2.12]"] {
+                let files = [("smtproutes", &*format!("{key}:192.0.2.13;26\n"))];
+                let row = (mapped, SENDER, at("192.0.2.13:26"), "route,port smtproutes:1");
+                check(world, &mut network, &files, &[row]);
+                let files = [("tlsdestinations", &*format!("!{key}:;26\n"))];
+                let row = (mapped, SENDER, at("192.0.2.12:26").in_clear(), "TLS,port tlsdestinations:1");
+                check(world, &mut network, &files, &[row]);
+            }
+            let files = [("smtproutes", &*format!(":{mapped}\n")), ("tlsdestinations", "!192.0.2.12:;26\n")];
+            let lines = "route smtproutes:1; TLS,port tlsdestinations:1";
+            let row = ("example.test", SENDER, at("192.0.2.12:26").in_clear(), lines);
+            check(world, &mut network, &files, &[row]);
+        }
         let bad = |host: &str| {
             let shown = host.replace(' ', "?");
             Outcome::Foreseen(format!("DSorry, I couldn't find any host named {shown}. (#5.1.2)\n"))

@@ -172,7 +172,10 @@ fn assert_seen(seen: &Seen, arrival: &Arrival) {
 fn assert_explained(explanation: &Explanation, arrival: &Arrival, servers: &impl Servers) {
     let server: SocketAddr = arrival.server.parse().expect("address and port");
     let target = explanation.value("connects to").trim_start_matches("[IPv6:").trim_matches(['[', ']']);
-    assert!(target.parse().map_or(!target.is_empty(), |ip: IpAddr| ip == server.ip()), "{target}");
+    assert!(
+        target.parse().map_or(!target.is_empty(), |ip: IpAddr| ip.to_canonical() == server.ip()),
+        "{target}"
+    );
     let first = if servers.is_implicit_tls(server.port()) { ", TLS from the first byte" } else { "" };
     assert_eq!(explanation.value("port"), format!("{}{first}", server.port()));
     let sources: Vec<_> = explanation.value("from").split(" and ").collect();

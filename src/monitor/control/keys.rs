@@ -173,6 +173,8 @@ mod tests {
             host("[IPv6:2001:DB8:0::1]"),
             ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]", "[IPv6:2001:db8::1]"]
         );
+        let mapped = "[IPv6:::ffff:192.0.2.1]";
+        assert_eq!(host(mapped), [mapped, "[192.0.2.1]", "192.0.2.1"], "another form of an IPv4 address");
         let both = ["xn--bcher-kva.test", "b\u{fc}cher.test", ".test"];
         assert_eq!(host("xn--bcher-kva.test"), both);
         assert_eq!(host("B\u{dc}CHER.test"), both);
