@@ -117,7 +117,20 @@ impl Proof {
     pub const NOTHING: Proof = Proof { tlsa: false, pinned: false, certificate: Verified::Nothing };
 }
 
+impl TrustAnchors {
+    /// The longest name of a file or directory, in octets.
+    pub const MAX: usize = 1024;
+}
+
+impl Fingerprint {
+    /// The most digits: more than any digest has.
+    pub const MAX: usize = 256;
+}
+
 impl TlsPolicy {
+    /// The longest cipher string, in octets: more than it takes to name all that OpenSSL has.
+    pub const MAX_CIPHERS: usize = 4096;
+
     /// Rule (0) of `tlsdestinations`: what holds without any line.
     pub const OPPORTUNISTIC: TlsPolicy = TlsPolicy {
         need: Need::Optional,

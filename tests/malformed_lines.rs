@@ -25,7 +25,19 @@ const CREDENTIALS: &str = "user or password is longer than 1536 octets or holds 
 const NOT_PINNED: &str = "a fingerprint needs a key that starts with %";
 const CIPHERS: &str = "the ciphers are not text";
 const DEPTH: &str = "the verify depth is not a number";
+const CIPHERS_TOO_LONG: &str = "the ciphers have more than 4096 octets";
+const FINGERPRINT_TOO_LONG: &str = "the fingerprint has more than 256 digits";
+const CA_TOO_LONG: &str = "the name of the CA file or directory has more than 1024 octets";
+const CA_NOT_TEXT: &str = "the name of the CA file or directory is not text";
 const TOO_LONG: &str = "the line is too long";
+
+/// A line of 5000 octets.
+const fn long<const N: usize>(start: &[u8; N], rest: u8) -> [u8; 5000] {
+    let mut line = [rest; 5000];
+    let (begin, _) = line.split_at_mut(N);
+    begin.copy_from_slice(start);
+    line
+}
 
 /// File, line, and what is wrong with it.
 const ROWS: &[(&str, &[u8], &str)] = &[
@@ -55,6 +67,10 @@ const ROWS: &[(&str, &[u8], &str)] = &[
     ("tlsdestinations", b"=example.test:=ABCD", NOT_PINNED),
     ("tlsdestinations", b"?:|\xff", CIPHERS),
     ("tlsdestinations", b"-*:|HIGH|-1", DEPTH),
+    ("tlsdestinations", &long(b"%example.test:=", b'A'), FINGERPRINT_TOO_LONG),
+    ("tlsdestinations", &long(b"*:/", b'x'), CA_TOO_LONG),
+    ("tlsdestinations", &long(b"?:|", b'H'), CIPHERS_TOO_LONG),
+    ("tlsdestinations", b"+*:/etc/ssl/\xff.pem", CA_NOT_TEXT),
 ];
 
 /// A line as these is refused by its length alone.

@@ -11,6 +11,7 @@ use qmail_remote::ipc::secret::Secret;
 use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::ipc::signature::{MOST_OCTETS, Piece, Signature};
 use qmail_remote::ipc::{MOST_ANCHOR_QUERIES, MOST_CONNECTIONS, MOST_UNANSWERED};
+use qmail_remote::tls_policy::{Fingerprint, TlsPolicy, TrustAnchors};
 
 use crate::{assert_table, marked, read};
 
@@ -188,6 +189,9 @@ fn the_bounds_are_those_of_the_types() {
         ("Piece", MOST_OCTETS),
         ("Signature", Signature::MAX),
         ("Secret", Secret::MAX),
+        ("TlsPolicy", TlsPolicy::MAX_CIPHERS),
+        ("TlsPolicy", TrustAnchors::MAX),
+        ("TlsPolicy", Fingerprint::MAX),
     ] {
         let row = bounds.lines().find(|row| row.starts_with(&format!("| `{kind}` |"))).unwrap();
         let has = |number: &str| row.split(|c: char| !c.is_ascii_digit()).any(|part| part == number);

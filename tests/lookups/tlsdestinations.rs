@@ -158,6 +158,7 @@ fn a_malformed_rule_in_use_stops_the_delivery() {
             ("%example.test:", "there is no fingerprint: write %host:=DIGITS"),
             ("%example.test:=xyz", "the fingerprint is not hexadecimal"),
             ("example.test:=ABCD", "a fingerprint needs a key that starts with %"),
+            (&format!("%example.test:={}", "AB".repeat(3000)), "the fingerprint has more than 256 digits"),
         ] {
             let text = format!("#\n{rule}\n");
             let rows = [("example.test", SENDER, malformed("tlsdestinations:2", problem), "nothing")];

@@ -153,12 +153,41 @@ fn a_malformed_line_for_the_exchanger_puts_the_delivery_off() {
             (".example.test:|HIGH|two", "the verify depth is not a number"),
             ("%mx1.example.test:", "there is no fingerprint: write %host:=DIGITS"),
             ("~mx1.example.test:=AB", "a fingerprint needs a key that starts with %"),
+            (
+                &format!("%mx1.example.test:={}", "AB".repeat(3000)),
+                "the fingerprint has more than 256 digits",
+            ),
+            (
+                &format!("mx1.example.test:|{}", "HIGH:".repeat(1200)),
+                "the ciphers have more than 4096 octets",
+            ),
+            (
+                &format!("mx1.example.test:/{}", "ca/".repeat(400)),
+                "the name of the CA file or directory has more than 1024 octets",
+            ),
         ] {
             let outcome = deliver_by(world, &format!("# rules\n!example.test:\n{line}"));
             let place = "/var/qmail/control/tlsdestinations, line 3";
             outcome.assert_reports(&[format!("ZUnable to use {place}: {problem}. (#4.3.0)\n")]);
             server.assert_told_nothing();
         }
+    });
+}
+
+#[test]
+fn a_long_line_for_the_exchanger_is_carried_out() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        let identity = Identity::self_signed(&[EXCHANGER]).unwrap();
+        let server = Server::with(&identity);
+        let authority = ca_file(world, "authority.pem", &[&identity.certificate]);
+        let above = world.scratch().join("a".repeat(250)).join("b".repeat(250)).join("c".repeat(250));
+        fs::create_dir_all(&above).unwrap();
+        let directory = format!("{}/", above.display());
+        let file = format!("{directory}{}", "d".repeat(1024 - directory.len()));
+        fs::copy(authority, &file).unwrap();
+        let rule = format!("~mx1.example.test:{file}|{}HIGH", ":".repeat(4092));
+        server.assert_accepted(&deliver_by(world, &rule), NAME);
     });
 }
 

@@ -4,8 +4,6 @@
 //! Parsing and selection of the rule; numbers in comments are those of the manual page.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::keys::{self, Keys};
@@ -255,11 +253,8 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
         _ => (second, third),
     };
     let (fingerprint, anchors) = match first.strip_prefix(b"=") {
-        Some(hex) => (
-            Some(parse_fingerprint(hex).ok_or_else(|| origin.bad("the fingerprint is not hexadecimal"))?),
-            None,
-        ),
-        None => (None, trust_anchors(first)),
+        Some(hex) => (Some(parse_fingerprint(hex, origin)?), None),
+        None => (None, trust_anchors(first, origin)?),
     };
     match (kind, &fingerprint) {
         (Kind::Pinned, None) => return Err(origin.bad("there is no fingerprint: write %host:=DIGITS")),
@@ -270,12 +265,7 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
         origin: Some(origin),
         kind,
         trust_anchors: anchors,
-        ciphers: match ciphers {
-            b"" => None,
-            text => {
-                Some(String::from_utf8(text.to_vec()).map_err(|_| origin.bad("the ciphers are not text"))?)
-            }
-        },
+        ciphers: cipher_string(ciphers, origin)?,
         verify_depth: match depth {
             b"" => None,
             text => Some(number(text).ok_or_else(|| origin.bad("the verify depth is not a number"))?),
@@ -286,19 +276,37 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
 }
 
 /// A relative name begins at qmail's home, where s/qmail runs.
-fn trust_anchors(field: &[u8]) -> Option<TrustAnchors> {
-    let path = || Path::new(HOME).join(OsStr::from_bytes(field));
-    match field.last()? {
-        b'/' => Some(TrustAnchors::Directory(path())),
-        _ => Some(TrustAnchors::File(path())),
+fn trust_anchors(field: &[u8], origin: Origin) -> Result<Option<TrustAnchors>, ControlError> {
+    let Some(last) = field.last() else {
+        return Ok(None);
+    };
+    let name = std::str::from_utf8(field);
+    let name = name.map_err(|_| origin.bad("the name of the CA file or directory is not text"))?;
+    let path = Path::new(HOME).join(name);
+    if path.as_os_str().len() > TrustAnchors::MAX {
+        return Err(origin.bad("the name of the CA file or directory has more than 1024 octets"));
     }
+    Ok(Some(match last {
+        b'/' => TrustAnchors::Directory(path),
+        _ => TrustAnchors::File(path),
+    }))
 }
 
-fn parse_fingerprint(text: &[u8]) -> Option<Fingerprint> {
+fn cipher_string(text: &[u8], origin: Origin) -> Result<Option<String>, ControlError> {
+    if text.len() > TlsPolicy::MAX_CIPHERS {
+        return Err(origin.bad("the ciphers have more than 4096 octets"));
+    }
+    let text = String::from_utf8(text.to_vec()).map_err(|_| origin.bad("the ciphers are not text"))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+fn parse_fingerprint(text: &[u8], origin: Origin) -> Result<Fingerprint, ControlError> {
     let digits: Vec<u8> = text.iter().copied().filter(|&octet| octet != b':').collect();
-    let hex = String::from_utf8(digits.to_ascii_uppercase()).ok()?;
-    if hex.is_empty() || !hex.bytes().all(|octet| octet.is_ascii_hexdigit()) {
-        return None;
+    let hex = String::from_utf8(digits.to_ascii_uppercase()).ok();
+    let hex = hex.filter(|hex| !hex.is_empty() && hex.bytes().all(|octet| octet.is_ascii_hexdigit()));
+    let hex = hex.ok_or_else(|| origin.bad("the fingerprint is not hexadecimal"))?;
+    if hex.len() > Fingerprint::MAX {
+        return Err(origin.bad("the fingerprint has more than 256 digits"));
     }
     let digest = match hex.len() {
         40 => Some(Digest::Sha1),
@@ -308,7 +316,7 @@ fn parse_fingerprint(text: &[u8]) -> Option<Fingerprint> {
         128 => Some(Digest::Sha512),
         _ => None,
     };
-    Some(Fingerprint { hex, digest })
+    Ok(Fingerprint { hex, digest })
 }
 
 fn number(text: &[u8]) -> Option<u32> {

@@ -2,6 +2,8 @@
 
 use super::super::test_directory::TestHome;
 use super::*;
+use crate::ipc::Reply;
+use crate::ipc::frame::encode;
 
 fn look_up_for(text: &str, destination: &str, sender: &str) -> Result<TlsRule, ControlError> {
     let home = TestHome::new(&[(FILE, text.as_bytes())]);
@@ -202,6 +204,31 @@ fn fingerprints_by_their_length() {
         let found = rule(&format!("%mx.test:={}\n", "aB".repeat(length / 2)), "mx.test").fingerprint.unwrap();
         assert_eq!(found, Fingerprint { hex: "AB".repeat(length / 2), digest });
     }
+}
+
+#[test]
+fn whatever_two_lines_come_to_fits_a_frame() {
+    let origin = Origin { file: FILE, line: 1 };
+    let file = |octets: usize| format!("/{}", "f".repeat(octets - 1));
+    let anchors = |octets: usize| format!("{}|{}|4294967295", file(octets), "H".repeat(4096));
+    let pin = |digits: usize| format!("={}", "A".repeat(digits));
+    let policy = |value: String, kind| parse(value.as_bytes(), origin, kind).map(|rule| rule.policy());
+    let (largest, pinned) = (policy(anchors(1024), Kind::ExactName), policy(pin(256), Kind::Pinned));
+    let both = largest.unwrap().raised_by(pinned.unwrap());
+    assert!(both.pin.is_some() && both.ciphers.is_some() && both.certificate.anchors().is_some());
+    assert!(encode(&Reply::TlsPolicy(both)).is_ok());
+    // What is relative is as long as it comes to be.
+    let relative = "f".repeat(1025 - HOME.len() - 1);
+    for (value, kind, problem) in [
+        (anchors(1025), Kind::ExactName, "the name of the CA file or directory has more than 1024 octets"),
+        (relative, Kind::Chain, "the name of the CA file or directory has more than 1024 octets"),
+        (format!("|{}", "H".repeat(4097)), Kind::Optional, "the ciphers have more than 4096 octets"),
+        (pin(257), Kind::Pinned, "the fingerprint has more than 256 digits"),
+    ] {
+        assert_eq!(policy(value, kind), Err(origin.bad(problem)));
+    }
+    let not_text = parse(b"/\xff", origin, Kind::Chain);
+    assert_eq!(not_text, Err(origin.bad("the name of the CA file or directory is not text")));
 }
 
 #[test]
