@@ -230,3 +230,47 @@ fn a_probe_sends_no_octet_of_a_package() {
         }
     });
 }
+
+#[test]
+fn a_probe_of_another_port_speaks_the_protocol_of_the_routes_file() {
+    in_world(|world| {
+        let _dns = world.dns(&Zones::new().insecure("example.test", "@ A 192.0.2.10\n"));
+        let (smtp, qmtp) = ("220 mx.example.test\r\n", "");
+        let (route, with_password) = (":192.0.2.10\n", ":192.0.2.10|user|password\n");
+        for (file, line, rule, port, greeting) in [
+            // The rule's port means QMTPS, and so does nothing else.
+            ("smtproutes", "", "*:;6209\n", 25, smtp),
+            ("smtproutes", route, "*:;6209\n", 25, smtp),
+            ("smtproutes", with_password, "*:;6209\n", 25, smtp),
+            ("qmtproutes", route, "*:;6209\n", 209, qmtp),
+            // The rule's port means SMTPS.
+            ("qmtproutes", route, "*:;465\n", 209, qmtp),
+            ("smtproutes", route, "*:;465\n", 25, smtp),
+            ("qmtproutes", route, "*:;26\n", 209, qmtp),
+        ] {
+            for file in ["smtproutes", "qmtproutes"] {
+                world.control(file, "");
+            }
+            world.control("me", "client.example.test\n");
+            world.control(file, line);
+            world.control("tlsdestinations", rule);
+            let listener = TcpListener::bind(("192.0.2.10", port)).unwrap();
+            let server = std::thread::spawn(move || {
+                let mut peer = Peer::new(accept(&listener), LONG_ENOUGH).unwrap();
+                peer.send(greeting.as_bytes()).unwrap();
+                if greeting.is_empty() {
+                    return peer.drain(LONG_ENOUGH).unwrap();
+                }
+                peer.receive().unwrap();
+                peer.pending().to_vec()
+            });
+            let tool = env!("CARGO_BIN_EXE_qmail-remote-check");
+            let port = port.to_string();
+            let output =
+                Command::new(tool).args(["probe", "example.test", "--port", &port]).output().unwrap();
+            println!("{file} {line}{rule}{}", String::from_utf8_lossy(&output.stdout));
+            let said = if greeting.is_empty() { "" } else { "EHLO client.example.test\r\n" };
+            assert_eq!(server.join().unwrap(), said.as_bytes());
+        }
+    });
+}

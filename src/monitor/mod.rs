@@ -39,7 +39,7 @@ use serve::Sources;
 use tcpto::Tcpto;
 
 use crate::args::Invocation;
-use crate::plan::{Plan, Protocol, Purpose, QMTPS, SMTPS, TlsStart};
+use crate::plan::{Plan, Purpose};
 use crate::report::{MessageReport, Reports};
 use crate::startup::{self, Environment};
 use crate::sys;
@@ -53,7 +53,7 @@ pub fn deliver(
     let invocation = Invocation::parse(arguments)?;
     let message = message::inspect()?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let (planned, secrets) = planning::plan(invocation, message.part, environment)?;
+    let (planned, secrets) = planning::plan(invocation, message.part, None, environment)?;
     message.fits(planned.protocol)?;
     // Not kept open: the child must not have it.
     let skip = Tcpto::open(Path::new(HOME)).map(|table| table.to_skip());
@@ -67,7 +67,8 @@ pub fn deliver(
 }
 
 /// A delivery that turns back before the envelope: what it saw, and what stopped it. `port` replaces that of the control
-/// files; 465 means SMTPS, and 6209 QMTPS. Sends nothing of any message.
+/// files: 465 means SMTPS, 6209 QMTPS, and any other the protocol of the file that the route is in. Sends nothing of any
+/// message.
 pub fn probe(
     arguments: impl IntoIterator<Item = OsString>,
     port: Option<u16>,
@@ -77,17 +78,10 @@ pub fn probe(
     startup::without_message()?;
     let invocation = Invocation::parse(arguments)?;
     let (host, sender) = (invocation.host_argument.clone(), invocation.sender_argument.clone());
-    let (planned, secrets) = planning::plan(invocation, None, environment)?;
+    let (planned, secrets) = planning::plan(invocation, None, port, environment)?;
     // It turns back before AUTH: the credentials are given up here.
     let secrets = Secrets { credentials: None, ..secrets };
-    let (protocol, tls_start) = match port {
-        Some(SMTPS) => (Protocol::Smtp, TlsStart::Implicit),
-        Some(QMTPS) => (Protocol::Qmtp, TlsStart::Implicit),
-        Some(_) => (planned.protocol, TlsStart::StartTls),
-        None => (planned.protocol, planned.tls_start),
-    };
-    let port = port.unwrap_or(planned.port);
-    let plan = Plan { purpose: Purpose::Probe, protocol, port, tls_start, authentication: None, ..planned };
+    let plan = Plan { purpose: Purpose::Probe, authentication: None, ..planned };
     let mut transcript = Transcript::new(&host, &plan);
     let result = carry_out(&plan, sender, secrets, false, &mut transcript, entry)?;
     let (seen, stopped) = transcript.into_seen();

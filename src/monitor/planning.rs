@@ -18,20 +18,26 @@ use super::{client_key, interfaces, resolvers, trust_store};
 use crate::args::Invocation;
 use crate::authentication::Authentication;
 use crate::host::Host;
-use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose};
+use crate::plan::{Destination, LocalAddresses, Plan, Protocol, Purpose, TlsStart};
 use crate::startup::Environment;
 
 /// Lets passwords go in clear, when its first line is `1`.
 pub const AUTHPLAINTEXT: &str = "authplaintext";
 
-/// Reads the control files and decides. `message` is the part of a regular file.
+/// Reads the control files and decides. `message` is the part of a regular file. `port` takes the place of all that they
+/// write.
 pub fn plan(
     invocation: Invocation,
     message: Option<FilePart>,
+    port: Option<u16>,
     environment: &Environment,
 ) -> Result<(Plan, Secrets), Refusal> {
     let control = ControlDirectory::open()?;
     let mut selection = select(&control, &invocation)?;
+    if let Some(port) = port {
+        // A rule's port goes before that of the route.
+        selection.tls.port = Some((tlsdestinations::start_at(port, TlsStart::StartTls), port));
+    }
     let helo = selection.helo(&control)?.value;
     let timeouts = timeouts::timeouts(&control)?;
     let protocol = selection.protocol();

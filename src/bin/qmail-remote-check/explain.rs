@@ -38,7 +38,7 @@ fn described(arguments: [OsString; 3]) -> Result<Findings, Refusal> {
     if let Ok(helo) = selection.helo(&control) {
         text += &row("says", by(helo.origin, format!("EHLO {}", helo.value)));
     }
-    match planning::plan(invocation, None, &Environment::default()) {
+    match planning::plan(invocation, None, None, &Environment::default()) {
         Ok((plan, mut secrets)) => {
             text += &of_plan(&plan);
             Ok(match secrets.open_key(&plan) {

@@ -12,7 +12,7 @@ use super::routes::{Origin, parse_port};
 use super::{ControlDirectory, ControlError, HOME};
 use crate::host::{Host, HostName};
 use crate::idn;
-use crate::plan::TlsStart;
+use crate::plan::{SMTPS, TlsStart};
 use crate::tls_policy::{CertificateNeed, Digest, Fingerprint, Need, TlsPolicy, TrustAnchors};
 
 /// The file's name.
@@ -241,8 +241,7 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
             .get(1..)
             .and_then(parse_port)
             .ok_or_else(|| origin.bad("the port is not a number from 1 to 65535"))?;
-        // 465 is SMTPS with or without its s.
-        port = number.map(|number| (if number == 465 { TlsStart::Implicit } else { start }, number));
+        port = number.map(|number| (start_at(number, start), number));
         *last = before;
     }
     let mut fields = fields.into_iter();
@@ -273,6 +272,11 @@ pub fn parse(value: &[u8], origin: Origin, kind: Kind) -> Result<TlsRule, Contro
         port,
         fingerprint,
     })
+}
+
+/// How TLS starts at a port that is written this way: 465 is SMTPS with or without its `s`.
+pub fn start_at(port: u16, written: TlsStart) -> TlsStart {
+    if port == SMTPS { TlsStart::Implicit } else { written }
 }
 
 /// A relative name begins at qmail's home, where s/qmail runs.
