@@ -13,11 +13,13 @@ mod held;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread::JoinHandle;
 
-use held::{ACCEPTED, Held, Stage, delivery, delivery_after, route_to_held};
+use held::{ACCEPTED, Held, PROGRAM, Stage, delivery, delivery_after, route_to_held};
+use world::Delivery;
+use world::dialogue::Silent;
 use world::dns_stub::{ADDRESS, DnsStub, Zone};
 use world::in_world;
 use world::patience::{LONG_ENOUGH, accept};
@@ -43,6 +45,38 @@ fn a_name_server_that_does_not_help_is_not_the_last_word() {
             let running = delivery().start();
             running.wait().assert_reports(&ACCEPTED);
             assert!(held.seen().whole);
+        }
+    });
+}
+
+/// Names that nobody answers for take 20 seconds here, then an exchanger that never answers takes 28: longer than the 45
+/// seconds for which the network process may be silent. Once before the first exchanger and once before a later one.
+#[test]
+fn whoever_waits_for_names_and_then_for_an_exchanger_is_not_taken_for_silent() {
+    in_world(|world| {
+        world.control("me", "client.example.test\n");
+        world.control("timeoutremote", "1\n");
+        world.control("timeoutconnect", "28\n");
+        world.resolv_conf("nameserver 127.0.0.1\nnameserver 127.0.0.2\n");
+        let _silent_resolver = UdpSocket::bind(("127.0.0.2", ADDRESS.port())).unwrap();
+        let zone = "first.test MX 10 slow.test
+            later.test MX 10 refusing.test
+            later.test MX 20 slow.test
+            refusing.test A 192.0.2.30
+            slow.test A 192.0.2.20
+            slow.test AAAA SILENCE";
+        let _resolver = DnsStub::start(Zone::parse(zone).unwrap().insecure()).unwrap();
+        let _dead = Silent::listen("192.0.2.20:25".parse().unwrap()).unwrap();
+        let start = |host| {
+            Delivery::new(PROGRAM)
+                .host(host)
+                .sender("alice@sender.test")
+                .recipient("bob@example.test")
+                .start()
+        };
+        for running in ["first.test", "later.test"].map(start) {
+            let nobody = "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n";
+            running.wait().assert_reports(&[nobody]);
         }
     });
 }

@@ -70,7 +70,10 @@ fn try_addresses(
             None => (addresses.clone(), StartTls::AsThePolicySays),
         };
         let mut failed = Vec::new();
+        // Before it names may have been looked up, and after it they may be again: each may take as long as it may.
+        monitor.progress();
         let connected = connect_any(&candidates, plan, &mut failed);
+        monitor.progress();
         unanswered.claim(failed, monitor);
         let (stream, address) = match connected {
             Ok(connection) => connection,

@@ -154,7 +154,7 @@ impl<'a> Dialogue<'a> {
     /// Looks through the message while an answer is on its way, and no longer.
     fn examine_meanwhile(&mut self) {
         let Some(examination) = &mut self.examination else { return };
-        while !examination.is_done() && !self.channel.has_arrived() {
+        while examination.result().is_none() && !self.channel.has_arrived() {
             examination.advance();
             self.monitor.progress();
         }

@@ -44,9 +44,9 @@ impl Examination {
         })
     }
 
-    /// Whether there is nothing more to read.
-    pub(super) fn is_done(&self) -> bool {
-        self.result.is_some()
+    /// What the message is; none while there is more to read.
+    pub(super) fn result(&self) -> Option<Result<Facts, Unreadable>> {
+        self.result
     }
 
     /// Reads on by one piece.
@@ -55,16 +55,6 @@ impl Examination {
             Ok(0) => self.result = Some(Ok(self.counter.facts)),
             Ok(count) => self.counter.count(self.piece.get(..count).unwrap_or_default()),
             Err(unreadable) => self.result = Some(Err(unreadable)),
-        }
-    }
-
-    /// Reads the rest. None if the message cannot be read, which its sending will find again.
-    pub(super) fn finish(&mut self) -> Option<Facts> {
-        loop {
-            match self.result {
-                Some(result) => return result.ok(),
-                None => self.advance(),
-            }
         }
     }
 }

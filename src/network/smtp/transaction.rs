@@ -7,7 +7,7 @@
 
 use super::body::{self, Framing, Unfinished};
 use super::dialogue::{Dialogue, Next};
-use super::facts::{Examination, Facts};
+use super::facts::Facts;
 use super::replies::NoReply;
 use crate::envelope::Path;
 use crate::ipc::server_reply::ReplyClass;
@@ -70,13 +70,21 @@ impl Dialogue<'_> {
         Ok(self.quit(Next::Verdict))
     }
 
-    /// Looks through the rest of the message, if the server offers anything for which it matters.
+    /// Looks through the rest of the message, if the server offers anything for which it matters. None, too, if it cannot be
+    /// read, which its sending will find again.
     fn facts(&mut self) -> Option<Facts> {
         let matters: [&[u8]; 4] = [b"SIZE", b"8BITMIME", b"SMTPUTF8", b"CHUNKING"];
         if !matters.iter().any(|keyword| self.extensions.offer(keyword)) {
             return None;
         }
-        self.examination.as_mut().and_then(Examination::finish)
+        let examination = self.examination.as_mut()?;
+        loop {
+            if let Some(result) = examination.result() {
+                return result.ok();
+            }
+            examination.advance();
+            self.monitor.progress();
+        }
     }
 
     /// MAIL, with the parameters that are offered and needed. What is in a pipe nobody knows: it may be anything.
