@@ -168,6 +168,11 @@ impl Dialogue<'_> {
             Way::InFlight(_) => {}
         }
         let reply = self.read(Step::EndOfData)?.text;
+        // No reply has waited for the message: of one too many nobody knows which is the message's. What comes later
+        // cannot be seen.
+        if matches!(way, Way::InFlight(_)) && (!self.replies.is_empty() || self.channel.has_spoken()) {
+            return Err(self.failed(NoReply::NotSmtp, Step::EndOfData));
+        }
         // Refused as a command, not as a message: RFC 5321 section 4.2.3.
         if *way != Way::Data && (500..=504).contains(&reply.code().value()) {
             self.may_be_sent = false;
