@@ -226,7 +226,7 @@ pub enum TlsFailure {
     ClientCertificate,
     /// The trust anchors of the policy hold no certificate that can be read.
     TrustAnchors,
-    /// TLS is required, and STARTTLS is not offered or was refused.
+    /// TLS is required, by the policy or by the server, and STARTTLS is not offered or was refused.
     NotOffered,
     /// The handshake failed, or the server sent something before it.
     Handshake(Reason),

@@ -339,7 +339,12 @@ impl Transcript {
                     return Err(Broken::Lied);
                 }
                 let text = self.tls_failed(&failure)?;
-                self.walk_on(text, Words::ForNow)?;
+                if self.stage == Stage::Authenticated {
+                    // Whoever knows us is the one to deliver to.
+                    self.over(MessageReport::Temporary(text));
+                } else {
+                    self.walk_on(text, Words::ForNow)?;
+                }
             }
             Claim::Replied(step, reply) => self.replied(step, &reply)?,
             Claim::NotSmtp if self.stage == Stage::Greeting => {

@@ -219,6 +219,10 @@ fn nothing_is_opened_out_of_order_or_for_a_second_server() {
     }
     let known = [&used[..], &[replied(Step::AuthResponse, "235 ok"), claim(Claim::Lost)]].concat();
     assert_eq!(reports_of(&plan, &[session(), known].concat()), DIED);
+    let wants_tls = claim(Claim::TlsFailed(TlsFailure::NotOffered));
+    let known = [&used[..], &[replied(Step::AuthResponse, "235 ok"), wants_tls]].concat();
+    let no_tls = "ZI wasn't able to negotiate a StartTLS connection with: mx1.example.test for example.test. (#4.4.1)/|";
+    assert_eq!(reports_of(&plan, &[session(), known].concat()), no_tls);
     // Nobody has got anything: the next server may.
     let lost = [auth(Plain, "504 no"), claim(Claim::Lost), connected(1)];
     let again = [&lost[..], &session()[2..], &used, &[replied(Step::AuthResponse, "235 ok")]].concat();

@@ -89,7 +89,7 @@ const COLUMNS: [(Stage, &str); 22] = [
     (Challenged, "not-smtp lost credentials?"),
     (NamingUser, "progress not-smtp lost AUTH-USER"),
     (Responding(Mechanism::Plain), "progress not-smtp lost AUTH-RESPONSE"),
-    (Authenticated, "progress not-smtp lost no-smtputf8 end MAIL"),
+    (Authenticated, "progress not-smtp lost no-tls no-smtputf8 end MAIL"),
     (Recipients, "progress not-smtp lost RCPT"),
     (Data, "progress not-smtp lost end unreadable partial-line DATA"),
     (Body, "progress not-smtp lost end unreadable partial-line"),

@@ -62,6 +62,8 @@ pub(super) struct Dialogue<'a> {
     pub(super) channel: Channel,
     /// What TLS has proved; none in clear.
     pub(super) tls: Option<Proof>,
+    /// The server has refused STARTTLS for now: what it refuses for want of TLS it may take later.
+    pub(super) tls_is_put_off: bool,
     /// What the server offers, by the last answer to EHLO.
     pub(super) extensions: Extensions,
     /// The server knows us: no other is to be tried.
@@ -85,13 +87,14 @@ impl<'a> Dialogue<'a> {
         examination: Option<Examination>,
     ) -> Dialogue<'a> {
         let (extensions, flight, replies) = (Extensions::default(), Flight::default(), Replies::default());
-        let (is_authenticated, may_be_sent) = (false, false);
+        let (tls_is_put_off, is_authenticated, may_be_sent) = (false, false, false);
         Dialogue {
             plan,
             peer,
             monitor,
             channel,
             tls,
+            tls_is_put_off,
             extensions,
             is_authenticated,
             flight,
@@ -117,8 +120,11 @@ impl<'a> Dialogue<'a> {
             // While the answer is on its way.
             let prepared = client::prepare(&this.peer);
             // Refused: RFC 7435, in clear is better than not at all, where that is allowed.
-            if this.read(Step::Ehlo)?.text.code().value() == 220 {
+            let answer = this.read(Step::Ehlo)?.text;
+            if answer.code().value() == 220 {
                 this = this.start_tls(prepared)?.hello()?;
+            } else {
+                this.tls_is_put_off = answer.class() == ReplyClass::Transient;
             }
         }
         if this.tls.is_none() && this.peer.needs_tls() {

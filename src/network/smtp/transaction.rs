@@ -11,7 +11,7 @@ use super::facts::Facts;
 use super::replies::NoReply;
 use crate::envelope::Path;
 use crate::ipc::server_reply::ReplyClass;
-use crate::ipc::{Claim, Step};
+use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::Deadline;
 
 /// The most octets of a message that go out before the envelope has been answered: about two of TCP's initial windows
@@ -39,6 +39,8 @@ enum Ended {
     WantsMessage,
     /// The server does not know BDAT, whatever it offers.
     NoChunks,
+    /// The server takes no mail without TLS, which it does not have for now: another one may take it.
+    WantsTls,
 }
 
 impl Dialogue<'_> {
@@ -63,11 +65,15 @@ impl Dialogue<'_> {
             }
             ended = self.carry_out(&mail, &Way::Data)?;
         }
-        if ended == Ended::WantsMessage {
-            self.channel.farewell(b".\r\nQUIT\r\n");
-            return Ok(Next::Verdict);
+        match ended {
+            Ended::WantsMessage => {
+                self.channel.farewell(b".\r\nQUIT\r\n");
+                Ok(Next::Verdict)
+            }
+            // Whoever knows us is the one to deliver to.
+            Ended::WantsTls if !self.is_authenticated => Ok(self.quit(Next::Exchanger)),
+            Ended::WantsTls | Ended::Verdict | Ended::NoChunks => Ok(self.quit(Next::Verdict)),
         }
-        Ok(self.quit(Next::Verdict))
     }
 
     /// Looks through the rest of the message, if the server offers anything for which it matters. None, too, if it cannot be
@@ -112,8 +118,12 @@ impl Dialogue<'_> {
         self.extensions.offer(b"PIPELINING")
     }
 
-    /// What takes the fewest round trips. A large message after a pipelined envelope takes as many either way.
+    /// What takes the fewest round trips. A large message after a pipelined envelope takes as many either way. A server that
+    /// may refuse MAIL for want of TLS gets no message with it.
     fn way(&self, facts: Option<Facts>) -> Way {
+        if self.tls_is_put_off {
+            return Way::Data;
+        }
         match facts.filter(|_| self.extensions.offer(b"CHUNKING")) {
             Some(facts) if !self.is_pipelined() => Way::Chunk(facts.wire_octets),
             Some(facts) if facts.wire_octets <= SMALL => {
@@ -141,7 +151,14 @@ impl Dialogue<'_> {
             self.monitor.flush();
         }
         self.depart();
-        if self.answer(Step::Mail)?.text.class() != ReplyClass::Completed {
+        let reply = self.read(Step::Mail)?.text;
+        // RFC 3207 section 4: "Must issue a STARTTLS command first".
+        if reply.code().value() == 530 && self.tls_is_put_off {
+            self.monitor.claim(Claim::TlsFailed(TlsFailure::NotOffered));
+            return Ok(Ended::WantsTls);
+        }
+        self.monitor.claim(Claim::Replied(Step::Mail, reply.clone()));
+        if reply.class() != ReplyClass::Completed {
             return Ok(Ended::Verdict);
         }
         let mut accepted = false;

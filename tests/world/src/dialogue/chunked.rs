@@ -25,6 +25,14 @@ impl Connection {
     fn chunk(&mut self, recipients: usize) -> bool {
         let Some((answer, mail)) = place_of_envelope(&self.steps) else { return false };
         let Some(data) = self.steps.iter().position(|step| says(step, b"DATA")) else { return false };
+        // Who may refuse MAIL for want of TLS gets no message with it.
+        let is_put_off = |pair: &[Placed<Step>]| match pair {
+            [asked, answer] => says(asked, b"STARTTLS") && sends(answer, b"454 "),
+            _ => false,
+        };
+        if self.steps.windows(2).any(is_put_off) {
+            return false;
+        }
         let mut envelope = self.steps.split_off(mail);
         let mut end = envelope.split_off(data.saturating_sub(mail));
         let is_plain = |step: &Placed<Step>| {
