@@ -323,9 +323,12 @@ impl Candidates {
     }
 
     fn in_order(self) -> Result<Found, LookupFailure> {
-        let mut exchangers: Vec<_> = self.known.into_iter().map(|(_, exchanger)| exchanger).collect();
-        for exchanger in &mut exchangers {
+        let mut exchangers = Vec::new();
+        for (_, mut exchanger) in self.known {
+            let name = exchanger.name.clone().filter(|_| exchanger.addresses.len() > MOST_ADDRESSES);
             exchanger.addresses.truncate(MOST_ADDRESSES);
+            exchangers.push(exchanger);
+            exchangers.extend(name.map(Exchanger::unreached));
         }
         if exchangers.is_empty() {
             Err(LookupFailure::OnlyOurselves)
@@ -398,6 +401,20 @@ mod tests {
         assert_eq!(better(&[&a, &b, &c]), (vec![a.clone()], 0));
         assert_eq!(better(&[&c, &b]), (vec![], 0));
         assert_eq!(better(&[&a, &c]), (vec![a, c], 1));
+    }
+
+    #[test]
+    fn addresses_that_are_cut_off_count_as_not_reached() {
+        let in_order = |count: u8| {
+            let addresses = (1..=count).map(|last| [192, 0, 2, last].into()).collect();
+            let name = HostName::parse(b"mx.test").unwrap();
+            let exchanger = Exchanger { addresses, ..Exchanger::unreached(name) };
+            let known = vec![(10, exchanger), (20, at([192, 0, 2, 100].into()))];
+            let found = Candidates { known, later: Vec::new() }.in_order().unwrap();
+            found.exchangers.iter().map(|exchanger| exchanger.addresses.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(in_order(16), [16, 1]);
+        assert_eq!(in_order(17), [16, 0, 1]);
     }
 
     #[test]
