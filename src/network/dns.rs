@@ -185,10 +185,8 @@ impl Resolver {
         kind: RecordType,
         pick: impl Fn(&RData) -> Option<T>,
     ) -> Lookup<T> {
-        // The final dot makes it absolute: no search list.
-        let Ok(name) = Name::from_ascii(format!("{name}.")) else {
-            return Lookup::NoName;
-        };
+        // A name of TLSA records that is longer than a name may be: nothing can stand under it.
+        let Some(name) = absolute(name) else { return Lookup::NoName };
         let mut silent: Vec<_> = self.servers.iter().collect();
         for _ in 0..ROUNDS {
             let mut still_silent = Vec::new();
@@ -254,6 +252,34 @@ impl Resolver {
     }
 }
 
+/// The name as it is asked for, absolute: no search list. Label by label, because hickory reads no text with a label that
+/// begins with a hyphen. None: it is too long.
+fn absolute(name: &str) -> Option<Name> {
+    Name::from_labels(name.split_terminator('.').map(str::as_bytes)).ok()
+}
+
 fn host_name(name: &Name) -> Option<HostName> {
     HostName::parse(name.to_ascii().as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_name_can_be_asked_for() {
+        let letters = ["a", "0", "-", "_"];
+        let pairs = letters.iter().flat_map(|one| letters.map(|other| format!("{one}{other}")));
+        let labels = pairs.chain(letters.map(str::to_owned)).chain(["-".repeat(63), "a".repeat(63)]);
+        let long = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
+        let many = ["a"; 127].join(".");
+        for text in labels.flat_map(|label| [format!("{label}.test"), label]).chain([long, many]) {
+            let name = HostName::parse(text.as_bytes()).unwrap();
+            let asked = absolute(name.as_str()).expect(&text);
+            assert!(asked.is_fqdn(), "{text}");
+            assert_eq!(asked.iter().collect::<Vec<_>>().join(&b'.'), text.as_bytes());
+        }
+        assert_eq!(absolute(""), Some(Name::root()));
+        assert_eq!(absolute(&["a"; 128].join(".")), None);
+    }
 }

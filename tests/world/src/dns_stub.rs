@@ -227,7 +227,8 @@ impl Entry {
             None => (text.to_owned(), String::new()),
         };
         let (name, rest) = split(text);
-        let parsed = if name.contains(BLANK) { with_blanks(&name) } else { Name::from_ascii(&name) };
+        let is_odd = name.contains(BLANK) || name.starts_with('-');
+        let parsed = if is_odd { of_labels(&name) } else { Name::from_ascii(&name) };
         let mut name = parsed.map_err(|error| format!("name `{name}`: {error}"))?.to_lowercase();
         name.set_fqdn(true);
         if let Some(fact) = Fact::word(&rest) {
@@ -246,7 +247,7 @@ impl Entry {
 }
 
 /// A name that the library's parser, which takes host names alone, does not take.
-fn with_blanks(name: &str) -> Result<Name, ProtoError> {
+fn of_labels(name: &str) -> Result<Name, ProtoError> {
     let labels = name.split_terminator('.').map(|label| label.replace(BLANK, " ").into_bytes());
     let labels: Vec<_> = labels.collect();
     Name::from_labels(labels.iter().map(Vec::as_slice))
@@ -269,7 +270,7 @@ fn record_data(kind: RecordType, data: &str) -> Result<RData, String> {
     match data.split_once(' ') {
         Some((preference, name)) if kind == RecordType::MX && name.contains(BLANK) => {
             let preference = preference.parse().map_err(|_| format!("no preference: `{preference}`"))?;
-            let name = with_blanks(name).map_err(|error| error.to_string())?;
+            let name = of_labels(name).map_err(|error| error.to_string())?;
             Ok(RData::MX(MX::new(preference, name)))
         }
         _ => RData::try_from_str(kind, data).map_err(|error| error.to_string()),
