@@ -93,6 +93,11 @@ impl HeloName {
             Host::Address(_) => String::from_utf8(text.to_vec()).map(HeloName).map_err(|_| NotAHostName),
         }
     }
+
+    /// Whether it is this host name.
+    pub fn is(&self, name: &HostName) -> bool {
+        self.0 == name.0
+    }
 }
 
 impl fmt::Display for HeloName {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dane::{self, Dane, NameStatus};
 use super::dns::{Answer, Lookup, Mx, Owner, Resolver};
-use crate::host::{Host, HostName};
+use crate::host::{HeloName, Host, HostName};
 use crate::ipc::observation::ResolverSeen;
 use crate::ipc::{LookupFailure, MOST_CONNECTIONS};
 use crate::plan::{Destination, OwnAddresses, Plan, Purpose, Relay};
@@ -127,13 +127,13 @@ fn look_up(plan: &Plan, patience: Patience) -> Result<Found, LookupFailure> {
                 Search { status: NameStatus::Secure, found_by: vec![relay.clone()], asking, patience };
             let candidates = search.candidates(vec![(0, relay.clone())]).await;
             // What the administrator wrote is not the recipient's fault: never a bounce.
-            candidates.map_err(|_| LookupFailure::Temporary)?.in_order()
+            Ok(candidates.map_err(|_| LookupFailure::Temporary)?.in_order())
         }),
         Destination::Exchangers(domain, own) => in_event_loop(plan, async |asking| {
             let names = timeout_at(asking.deadline, names_of(&asking.resolver, domain)).await;
             let (status, found_by, names) = names.unwrap_or(Err(LookupFailure::Temporary))?;
             let search = Search { status, found_by, asking, patience };
-            search.candidates(names).await?.better_than_own(own).in_order()
+            Ok(search.candidates(names).await?.better_than_own(own, &plan.helo)?.in_order())
         }),
     };
     found.unwrap_or(Err(LookupFailure::Temporary))
@@ -311,18 +311,33 @@ struct Candidates {
 
 impl Candidates {
     /// Mail that is handed down from a better exchanger must not be handed back up: only exchangers strictly
-    /// better than this machine stay (RFC 5321 section 5.1).
-    fn better_than_own(mut self, own: &OwnAddresses) -> Candidates {
-        let is_own = |exchanger: &Exchanger| exchanger.addresses.iter().any(|&address| own.contain(address));
-        let ours = self.known.iter().filter(|(_, exchanger)| is_own(exchanger));
-        if let Some(ours) = ours.map(|&(preference, _)| preference).min() {
-            self.known.retain(|&(preference, _)| preference < ours);
-            self.later.clear();
+    /// better than this machine stay (RFC 5321 section 5.1). Where the addresses of one that is called as we are cannot be
+    /// had now, it may be this machine.
+    fn better_than_own(
+        mut self,
+        own: &OwnAddresses,
+        our_name: &HeloName,
+    ) -> Result<Candidates, LookupFailure> {
+        let is_ours = |exchanger: &Exchanger| exchanger.addresses.iter().any(|&address| own.contain(address));
+        let may_be_ours = |exchanger: &Exchanger| {
+            exchanger.addresses.is_empty() && exchanger.name.as_ref().is_some_and(|name| our_name.is(name))
+        };
+        let best = |is_one: &dyn Fn(&Exchanger) -> bool| {
+            let ones = self.known.iter().filter(|(_, exchanger)| is_one(exchanger));
+            ones.map(|&(preference, _)| preference).min()
+        };
+        let (ours, perhaps) = (best(&is_ours), best(&may_be_ours));
+        let Some(limit) = ours.into_iter().chain(perhaps).min() else { return Ok(self) };
+        self.known.retain(|&(preference, _)| preference < limit);
+        self.later.clear();
+        match self.known.is_empty() {
+            true if ours == Some(limit) => Err(LookupFailure::OnlyOurselves),
+            true => Err(LookupFailure::Temporary),
+            false => Ok(self),
         }
-        self
     }
 
-    fn in_order(self) -> Result<Found, LookupFailure> {
+    fn in_order(self) -> Found {
         let mut exchangers = Vec::new();
         for (_, mut exchanger) in self.known {
             let name = exchanger.name.clone().filter(|_| exchanger.addresses.len() > MOST_ADDRESSES);
@@ -330,11 +345,7 @@ impl Candidates {
             exchangers.push(exchanger);
             exchangers.extend(name.map(Exchanger::unreached));
         }
-        if exchangers.is_empty() {
-            Err(LookupFailure::OnlyOurselves)
-        } else {
-            Ok(Found { exchangers, later: self.later })
-        }
+        Found { exchangers, later: self.later }
     }
 }
 
@@ -391,16 +402,21 @@ mod tests {
         let candidate = |preference, address: &str| (preference, at(address.parse().unwrap()));
         let (a, b, c) =
             (candidate(10, "192.0.2.10"), candidate(20, "192.0.2.20"), candidate(20, "192.0.2.30"));
+        let our_name = HeloName::parse(b"here.test").unwrap();
+        let unknown = (20, Exchanger::unreached(HostName::parse(b"here.test").unwrap()));
         let better = |known: &[&Candidate]| {
             let later = vec![HostName::parse(b"later.test").unwrap()];
             let known = known.iter().map(|&candidate| candidate.clone()).collect();
-            let better = Candidates { known, later }.better_than_own(&own);
-            (better.known, better.later.len())
+            let better = Candidates { known, later }.better_than_own(&own, &our_name)?;
+            Ok((better.known, better.later.len()))
         };
         // What comes later is no better than what is known.
-        assert_eq!(better(&[&a, &b, &c]), (vec![a.clone()], 0));
-        assert_eq!(better(&[&c, &b]), (vec![], 0));
-        assert_eq!(better(&[&a, &c]), (vec![a, c], 1));
+        assert_eq!(better(&[&a, &b, &c]), Ok((vec![a.clone()], 0)));
+        assert_eq!(better(&[&c, &b]), Err(LookupFailure::OnlyOurselves));
+        assert_eq!(better(&[&a, &c]), Ok((vec![a.clone(), c.clone()], 1)));
+        assert_eq!(better(&[&a, &c, &unknown]), Ok((vec![a], 0)));
+        assert_eq!(better(&[&c, &unknown]), Err(LookupFailure::Temporary));
+        assert_eq!(better(&[&b, &unknown]), Err(LookupFailure::OnlyOurselves));
     }
 
     #[test]
@@ -410,7 +426,7 @@ mod tests {
             let name = HostName::parse(b"mx.test").unwrap();
             let exchanger = Exchanger { addresses, ..Exchanger::unreached(name) };
             let known = vec![(10, exchanger), (20, at([192, 0, 2, 100].into()))];
-            let found = Candidates { known, later: Vec::new() }.in_order().unwrap();
+            let found = Candidates { known, later: Vec::new() }.in_order();
             found.exchangers.iter().map(|exchanger| exchanger.addresses.len()).collect::<Vec<_>>()
         };
         assert_eq!(in_order(16), [16, 1]);
