@@ -122,14 +122,6 @@ fn addresses_that_this_machine_does_not_have() {
     in_world(|world| {
         let mut network = Network::start(world);
         let unbound = "ZSystem can't bind to local ip address: 198.51.100.1 (#4.3.0)\n";
-        let no_address = put_off("Invalid ipaddr in control/domainips (#4.3.0)");
-        for ips in ["*:192.0.2.91%lo\n", "*:192.0.2.91%nowhere0\n", "*:fe80::90%lo,192.0.2.91%lo\n"] {
-            let rows = [("example.test", SENDER, no_address.clone(), "nothing")];
-            check(world, &mut network, &[ROUTE, ("domainips", ips)], &rows);
-        }
-        let bad = malformed("smtproutes:1", "the local address is not an address");
-        let rows = [("example.test", SENDER, bad, "nothing")];
-        check(world, &mut network, &[("smtproutes", ":192.0.2.11||192.0.2.91%lo\n")], &rows);
         let no_interface = put_off("System can't bind to local ip address: fe80::90 (#4.3.0)");
         check(
             world,

@@ -94,15 +94,7 @@ mod tests {
         assert_eq!(first("192.0.2.1,2001:db8::1|h.test"), is("192.0.2.1,2001:db8::1", Some("h.test")));
         assert_eq!(first("|h.test"), is("", Some("h.test")));
         assert_eq!(first("192.0.2.1|"), is("192.0.2.1", None));
-        for bad in [
-            "x",
-            "192.0.2",
-            "192.0.2.1,",
-            "192.0.2.1 ,2001:db8::1",
-            "192.0.2.1,x",
-            "192.0.2.1%lo",
-            "fe80::1%lo,192.0.2.1%lo",
-        ] {
+        for bad in ["x", "192.0.2", "192.0.2.1,", "192.0.2.1 ,2001:db8::1", "192.0.2.1,x"] {
             assert_eq!(first(bad), Err(ControlError::BadAddress), "{bad}");
         }
         let origin = Origin { file: FILE, line: 1 };

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 pub struct LocalAddress {
     /// The address.
     pub address: IpAddr,
-    /// The interface that a link-local address belongs to; of IPv6 only.
+    /// The interface that a link-local address belongs to.
     pub interface: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl LocalAddress {
         let address: IpAddr = address.parse().ok()?;
         match interface {
             None => Some(LocalAddress { address, interface: None }),
-            Some(name) if address.is_ipv6() && is_interface(name) => {
+            Some(name) if is_interface(name) => {
                 Some(LocalAddress { address, interface: Some(name.to_owned()) })
             }
             Some(_) => None,
@@ -68,7 +68,6 @@ mod tests {
             "fe80::1%a/b",
             "fe80::1%abcdefghijklmnop",
             " 10.1.1.0",
-            "10.1.1.0%lo",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

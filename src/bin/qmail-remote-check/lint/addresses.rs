@@ -1,11 +1,11 @@
 //! Local addresses, which this machine has or has not, and `domainips`, which is made of them.
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use qmail_remote::monitor::control::domainips;
 use qmail_remote::monitor::control::local_address::LocalAddress;
-use qmail_remote::monitor::control::routes::{Origin, cut};
+use qmail_remote::monitor::control::routes::Origin;
 use qmail_remote::monitor::interfaces;
 use qmail_remote::plan::OwnAddresses;
 
@@ -30,7 +30,10 @@ impl Machine {
                     "the link-local address needs its interface: write {address}%eth0 or the like"
                 ));
             }
-            (_, Some(name)) if interfaces::index(name).is_err() => {
+            (IpAddr::V4(_), Some(_)) => {
+                remarks.warning(format!("an IPv4 address has no interface: write {address} alone"));
+            }
+            (IpAddr::V6(_), Some(name)) if interfaces::index(name).is_err() => {
                 remarks.warning(format!("this machine has no interface of the name behind {address}%"));
             }
             (_, None | Some(_)) => {}
@@ -56,18 +59,7 @@ fn instead(value: &[u8]) -> &'static str {
         "write the line without blanks"
     } else if value.contains(&b'[') && !value.contains(&b'|') {
         "write an address here without brackets"
-    } else if is_v4_with_interface(value) {
-        "write an IPv4 address without an interface"
     } else {
         "write domain:192.0.2.1|helo.example.com, or one address of each family with a comma between"
     }
-}
-
-fn is_v4_with_interface(value: &[u8]) -> bool {
-    let (addresses, _) = cut(value, b'|');
-    addresses.split(|&octet| octet == b',').any(|address| {
-        let (address, interface) = cut(address, b'%');
-        let is_v4 = std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
-        is_v4 && interface.is_some()
-    })
 }
