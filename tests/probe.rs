@@ -298,7 +298,6 @@ fn a_rule_for_a_name_shows_the_certificate_that_does_not_have_it() {
     });
 }
 
-/// What the first line of a probe says of the resolver.
 /// What an administrator types next, and shows, is none of its business.
 #[test]
 fn the_network_process_of_a_probe_has_no_terminal() {
@@ -321,6 +320,7 @@ fn the_network_process_of_a_probe_has_no_terminal() {
     });
 }
 
+/// What the first line of a probe says of the resolver.
 fn resolver_row() -> String {
     let text = text(&probe(&["[192.0.2.10]"]));
     text.lines().next().unwrap_or_default().to_owned()

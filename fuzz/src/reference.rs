@@ -2,6 +2,8 @@
 //! counts. Nothing of the program's own search is used.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use qmail_remote::host::Host;
 
 /// The line, from 1, that decides; and the level of its key, from 0, the best. `keys` are in lower case, best first.
@@ -32,8 +34,17 @@ pub fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
     match host {
         Host::Name(name) => suffixes(name.as_str().as_bytes(), b"."),
         Host::Address(address) => {
-            let other = if address.is_ipv4() { address.to_string() } else { format!("[ipv6:{address}]") };
-            vec![argument.to_ascii_lowercase(), format!("[{address}]").into_bytes(), other.into_bytes()]
+            let others = match address {
+                IpAddr::V4(v4) => {
+                    vec![v4.to_string(), format!("[::ffff:{v4}]"), format!("[ipv6:::ffff:{v4}]")]
+                }
+                IpAddr::V6(v6) => vec![format!("[ipv6:{v6}]")],
+            };
+            let others = others.into_iter().map(String::into_bytes);
+            [argument.to_ascii_lowercase(), format!("[{address}]").into_bytes()]
+                .into_iter()
+                .chain(others)
+                .collect()
         }
     }
 }

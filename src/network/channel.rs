@@ -196,8 +196,13 @@ impl Channel {
 
     /// Whether octets of the peer are there already. They are lost.
     pub(super) fn has_spoken(&mut self) -> bool {
+        self.read_arrived(&mut [0]) > 0
+    }
+
+    /// Reads what is there already; how much that is.
+    pub(super) fn read_arrived(&mut self, buffer: &mut [u8]) -> usize {
         self.set_deadline(Deadline::after(AT_ONCE));
-        self.read_once(&mut [0]).is_ok_and(|count| count > 0)
+        self.read_once(buffer).unwrap_or(0)
     }
 
     /// Writes what can be written without waiting, and forgets the connection.

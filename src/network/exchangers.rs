@@ -28,6 +28,8 @@ pub(super) struct Exchanger {
     pub(super) found_by: Vec<HostName>,
     /// Where it may be reached, IPv6 and IPv4 in turn. None: it is there, and could not be looked up now.
     pub(super) addresses: Vec<IpAddr>,
+    /// It has more than these.
+    pub(super) has_more: bool,
     /// Whether its name can be trusted.
     pub(super) status: NameStatus,
     /// What its TLSA records demand.
@@ -43,7 +45,14 @@ impl Exchanger {
     /// One that might have taken the message, and could not be looked up.
     fn unreached(name: HostName) -> Exchanger {
         let (status, dane) = (NameStatus::Insecure, Dane::Unknown);
-        Exchanger { name: Some(name), found_by: Vec::new(), addresses: Vec::new(), status, dane }
+        Exchanger {
+            name: Some(name),
+            found_by: Vec::new(),
+            addresses: Vec::new(),
+            has_more: false,
+            status,
+            dane,
+        }
     }
 }
 
@@ -142,7 +151,7 @@ fn look_up(plan: &Plan, patience: Patience) -> Result<Found, LookupFailure> {
 /// An address has no TLSA records.
 fn at(address: IpAddr) -> Exchanger {
     let (status, dane) = (NameStatus::Secure, Dane::NotAsked);
-    Exchanger { name: None, found_by: Vec::new(), addresses: vec![address], status, dane }
+    Exchanger { name: None, found_by: Vec::new(), addresses: vec![address], has_more: false, status, dane }
 }
 
 /// Whom to ask, for what, and how long.
@@ -167,7 +176,7 @@ struct Search {
 impl Search {
     fn exchanger(&self, name: HostName, addresses: Vec<IpAddr>, dane: Dane) -> Exchanger {
         let Search { status, found_by, .. } = self.clone();
-        Exchanger { name: Some(name), found_by, addresses, status, dane }
+        Exchanger { name: Some(name), found_by, addresses, has_more: false, status, dane }
     }
 }
 
@@ -338,12 +347,10 @@ impl Candidates {
     }
 
     fn in_order(self) -> Found {
-        let mut exchangers = Vec::new();
-        for (_, mut exchanger) in self.known {
-            let name = exchanger.name.clone().filter(|_| exchanger.addresses.len() > MOST_ADDRESSES);
+        let mut exchangers: Vec<_> = self.known.into_iter().map(|(_, exchanger)| exchanger).collect();
+        for exchanger in &mut exchangers {
+            exchanger.has_more = exchanger.addresses.len() > MOST_ADDRESSES;
             exchanger.addresses.truncate(MOST_ADDRESSES);
-            exchangers.push(exchanger);
-            exchangers.extend(name.map(Exchanger::unreached));
         }
         Found { exchangers, later: self.later }
     }
@@ -420,17 +427,17 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_cut_off_count_as_not_reached() {
+    fn addresses_that_are_cut_off_are_not_forgotten() {
         let in_order = |count: u8| {
             let addresses = (1..=count).map(|last| [192, 0, 2, last].into()).collect();
             let name = HostName::parse(b"mx.test").unwrap();
             let exchanger = Exchanger { addresses, ..Exchanger::unreached(name) };
             let known = vec![(10, exchanger), (20, at([192, 0, 2, 100].into()))];
             let found = Candidates { known, later: Vec::new() }.in_order();
-            found.exchangers.iter().map(|exchanger| exchanger.addresses.len()).collect::<Vec<_>>()
+            found.exchangers.iter().map(|it| (it.addresses.len(), it.has_more)).collect::<Vec<_>>()
         };
-        assert_eq!(in_order(16), [16, 1]);
-        assert_eq!(in_order(17), [16, 0, 1]);
+        assert_eq!(in_order(16), [(16, false), (1, false)]);
+        assert_eq!(in_order(17), [(16, true), (1, false)]);
     }
 
     #[test]

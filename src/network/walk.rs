@@ -43,10 +43,14 @@ pub(super) fn walk(plan: &Plan, exchangers: impl Iterator<Item = Exchanger>, mon
         match (&exchanger.name, &exchanger.dane) {
             _ if exchanger.addresses.is_empty() => monitor.claim(Claim::Unreachable),
             (Some(name), Dane::Unknown) => monitor.claim(Claim::TlsaUnknown(name.clone())),
-            _ => match try_addresses(plan, exchanger, &mut unanswered, monitor) {
-                Verdict::Open => {}
-                Verdict::Claimed => return,
-            },
+            _ => {
+                let has_more = exchanger.has_more;
+                match try_addresses(plan, exchanger, &mut unanswered, monitor) {
+                    Verdict::Open if has_more => monitor.claim(Claim::Unreachable),
+                    Verdict::Open => {}
+                    Verdict::Claimed => return,
+                }
+            }
         }
     }
     monitor.claim(Claim::Exhausted);
@@ -59,7 +63,7 @@ fn try_addresses(
     unanswered: &mut Unanswered,
     monitor: &mut ChildEnd,
 ) -> Verdict {
-    let Exchanger { name, found_by, mut addresses, status, dane } = exchanger;
+    let Exchanger { name, found_by, mut addresses, has_more: _, status, dane } = exchanger;
     let mut has_answered = false;
     // Where a handshake has failed and the message may go in clear: there alone, and once.
     let mut in_clear: Option<IpAddr> = None;

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrIn, bind, connect, sendmsg, socket,
 };
@@ -32,6 +33,11 @@ pub(crate) fn attack(script: &str, profile: &ChildProfile, monitor: &mut ChildEn
         "write-to-the-message" => {
             confine();
             format!("{:?}", taking(0, FORGED))
+        }
+        "write-to-a-copy-of-the-message" => {
+            confine();
+            let copied = fcntl(std::io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(5));
+            format!("{:?}", copied.map(|first| taking(first, FORGED)))
         }
         // Nothing is in it, and nothing changes: only who could is found.
         "find-writable-descriptors" => format!("{:?}", taking(0, b"")),

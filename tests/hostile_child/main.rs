@@ -253,9 +253,11 @@ fn no_descriptor_of_the_child_takes_a_report(world: &World) {
         ends_well(by_user("find-writable-descriptors")).assert_reports(&[found("[]")]);
         // Nor does a message that is open for writing, as a terminal is, once the child is confined.
         let message = world.file("message", "Subject: x\n\nHello.\n");
-        for (script, report) in
-            [("find-writable-descriptors", found("[0]")), ("write-to-the-message", DIED.to_owned())]
-        {
+        for (script, report) in [
+            ("find-writable-descriptors", found("[0]")),
+            ("write-to-the-message", DIED.to_owned()),
+            ("write-to-a-copy-of-the-message", DIED.to_owned()),
+        ] {
             let delivery = by_user(script).message(Message::Writable(message.clone()));
             ends_well(delivery).assert_reports(&[report]);
         }

@@ -193,6 +193,13 @@ fn an_address_that_not_every_look_up_finds_is_found() {
                 ],
             );
         }
+        let judged = "warning: no interface of this machine has the local address 192.0.2.1";
+        for key in ["[IPv6:2001:db8::10]", "[IPv6:2001:DB8:0::10]"] {
+            assert_judged(world, &[("domainips", &format!("{key}:192.0.2.1"), judged, "")]);
+        }
+        for mapped in ["[::ffff:192.0.2.10]", "[IPv6:::ffff:192.0.2.10]"] {
+            assert_judged(world, &[("smtproutes", &format!("{mapped}:192.0.2.10"), "", "")]);
+        }
         for sign in ["!", "=", "~", "", "-", "?", "/"] {
             let (key, own) = (format!("{sign}[2001:DB8:0::10]"), format!("{sign}[2001:db8::10]"));
             let rows = [(format!("{key}:"), other(&key, &own)), (format!("{own}:"), String::new())];

@@ -288,6 +288,7 @@ fn on_descriptors(name: &str) -> Option<Call> {
         "write-message" => call(libc::SYS_write, [0]),
         "writev-message" => call(libc::SYS_writev, [0]),
         "sendto-message" => call(libc::SYS_sendto, [0]),
+        "fcntl-copy-message" => fcntl(libc::F_DUPFD_CLOEXEC, u64::MAX),
         "dup" => call(libc::SYS_dup, [u64::MAX]),
         "dup3" => call(libc::SYS_dup3, [u64::MAX, u64::MAX]),
         "fcntl-copy" => fcntl(libc::F_DUPFD, u64::MAX),

@@ -86,8 +86,8 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule!(
         SYS_fcntl,
-        When::Args(&[&[one_of!(1, F_DUPFD_CLOEXEC, F_GETFD)]]),
-        "F_DUPFD_CLOEXEC: the resolver's event loop copies its own descriptor; \
+        When::Args(&[&[is_not!(0, STDIN_FILENO), one_of!(1, F_DUPFD_CLOEXEC, F_GETFD)]]),
+        "F_DUPFD_CLOEXEC: the resolver's event loop copies its own descriptor, and nobody that of the message; \
          F_GETFD: Rust's library looks before it closes, in builds with debug assertions"
     ),
     rule!(

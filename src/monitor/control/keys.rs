@@ -87,11 +87,14 @@ pub(super) fn of_host(argument: &[u8], host: &Host) -> Vec<Vec<u8>> {
         Host::Name(name) => in_both_forms(b"", name.as_str().as_bytes(), b"."),
         // As given, and as everybody can write it: who writes the recipient does not choose the rule.
         Host::Address(address) => {
-            let (bracketed, other) = match address {
-                IpAddr::V4(_) => (format!("[{address}]"), address.to_string()),
-                IpAddr::V6(_) => (format!("[{address}]"), format!("[IPv6:{address}]")),
+            let forms = match address {
+                IpAddr::V4(v4) => {
+                    let v6 = v4.to_ipv6_mapped();
+                    vec![format!("[{v4}]"), v4.to_string(), format!("[{v6}]"), format!("[IPv6:{v6}]")]
+                }
+                IpAddr::V6(v6) => vec![format!("[{v6}]"), format!("[IPv6:{v6}]")],
             };
-            vec![argument.to_vec(), bracketed.into_bytes(), other.into_bytes()]
+            std::iter::once(argument.to_vec()).chain(forms.into_iter().map(String::into_bytes)).collect()
         }
     }
 }
@@ -167,14 +170,15 @@ mod tests {
         let host = |name: &str| text(of_host(name.as_bytes(), &Host::parse(name.as_bytes()).unwrap()));
         assert_eq!(host("a.b.test"), ["a.b.test", ".b.test", ".test"]);
         assert_eq!(host("B.Test."), ["b.test", ".test"]);
-        assert_eq!(host("[192.0.2.1]"), ["[192.0.2.1]", "[192.0.2.1]", "192.0.2.1"]);
-        assert_eq!(host("192.0.2.1"), ["192.0.2.1", "[192.0.2.1]", "192.0.2.1"]);
+        let mapped = "[IPv6:::ffff:192.0.2.1]";
+        for written in ["[192.0.2.1]", "192.0.2.1", "[::FFFF:c000:201]", mapped] {
+            let keys = [written, "[192.0.2.1]", "192.0.2.1", "[::ffff:192.0.2.1]", mapped];
+            assert_eq!(host(written), keys, "all forms of an IPv4 address");
+        }
         assert_eq!(
             host("[IPv6:2001:DB8:0::1]"),
             ["[IPv6:2001:DB8:0::1]", "[2001:db8::1]", "[IPv6:2001:db8::1]"]
         );
-        let mapped = "[IPv6:::ffff:192.0.2.1]";
-        assert_eq!(host(mapped), [mapped, "[192.0.2.1]", "192.0.2.1"], "another form of an IPv4 address");
         let both = ["xn--bcher-kva.test", "b\u{fc}cher.test", ".test"];
         assert_eq!(host("xn--bcher-kva.test"), both);
         assert_eq!(host("B\u{dc}CHER.test"), both);

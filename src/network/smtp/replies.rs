@@ -44,6 +44,20 @@ impl Replies {
         self.pending.is_empty()
     }
 
+    /// The codes of the replies that have arrived beyond the last one and stay there. An error: not all of it is whole
+    /// replies.
+    pub(super) fn left_over(&mut self, channel: &mut Channel) -> Result<Vec<ReplyCode>, NoReply> {
+        let mut chunk = [0; 4096];
+        let count = channel.read_arrived(&mut chunk);
+        self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        let (mut pending, mut codes) = (self.pending.clone(), Vec::new());
+        while !pending.is_empty() {
+            let reply = Parser::default().feed(&mut pending)?.ok_or(NoReply::NotSmtp)?;
+            codes.push(reply.text.code());
+        }
+        Ok(codes)
+    }
+
     /// The next reply. What is left of the flight of commands is sent meanwhile; a reply to a command that has not
     /// been sent is none.
     pub(super) fn next(

@@ -10,7 +10,7 @@ use super::dialogue::{Dialogue, Next};
 use super::facts::Facts;
 use super::replies::NoReply;
 use crate::envelope::Path;
-use crate::ipc::server_reply::ReplyClass;
+use crate::ipc::server_reply::{ReplyClass, ReplyCode};
 use crate::ipc::{Claim, Step, TlsFailure};
 use crate::network::channel::Deadline;
 
@@ -185,13 +185,10 @@ impl Dialogue<'_> {
             Way::InFlight(_) => {}
         }
         let reply = self.read(Step::EndOfData)?.text;
-        // No reply has waited for the message: of one too many nobody knows which is the message's. What comes later
-        // cannot be seen.
-        if matches!(way, Way::InFlight(_)) && (!self.replies.is_empty() || self.channel.has_spoken()) {
+        if matches!(way, Way::InFlight(_)) && self.is_in_doubt(reply.code()) {
             return Err(self.failed(NoReply::NotSmtp, Step::EndOfData));
         }
-        // Refused as a command, not as a message: RFC 5321 section 4.2.3.
-        if *way != Way::Data && (500..=504).contains(&reply.code().value()) {
+        if *way != Way::Data && refuses_the_command(reply.code()) {
             self.may_be_sent = false;
             self.monitor.claim(Claim::Replied(Step::Chunk, reply));
             return Ok(Ended::NoChunks);
@@ -200,6 +197,19 @@ impl Dialogue<'_> {
         // The message is delivered: nothing that comes may make a second delivery of it.
         self.monitor.flush();
         Ok(Ended::Verdict)
+    }
+
+    /// Whether the answer to a chunk in flight may be that to something before it: no reply has waited for the message, as 354
+    /// does, and of one too many nobody knows which is the message's. What comes later cannot be seen.
+    fn is_in_doubt(&mut self, answer: ReplyCode) -> bool {
+        match self.replies.left_over(&mut self.channel).as_deref() {
+            Ok([]) => false,
+            // A server that takes the message for commands refuses its lines, too.
+            Ok(more) if refuses_the_command(answer) => !more.iter().copied().all(refuses_the_command),
+            // RFC 5321 section 3.8: a server that goes down may say so unasked.
+            Ok([last]) => last.value() != 421,
+            Ok(_) | Err(_) => true,
+        }
     }
 
     /// The verdict is known. DATA may be under way, and a server that answers it by 354 waits for a message: RFC 2920
@@ -230,6 +240,11 @@ impl Dialogue<'_> {
             }
         })
     }
+}
+
+/// Whether it is the command that is refused, and not the message: RFC 5321 section 4.2.3.
+fn refuses_the_command(answer: ReplyCode) -> bool {
+    (500..=504).contains(&answer.value())
 }
 
 fn rcpt(recipient: &Path) -> Vec<u8> {

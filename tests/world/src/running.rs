@@ -33,12 +33,25 @@ impl Running {
         Pid::from_raw(i32::try_from(child.id()).expect("process id"))
     }
 
-    /// The monitor's first child, once there is one: the network process.
+    /// The monitor's first child, once there is one: the network process. A delivery that ends without stops the test.
     #[must_use]
     pub fn child_pid(&self) -> Pid {
         let parent = self.pid();
-        patience::until(|| children_of(parent).into_iter().next())
-            .unwrap_or_else(|| panic!("process {parent} has no child"))
+        let child = patience::until(|| match children_of(parent).first() {
+            None if has_ended(parent) => Some(None),
+            None => None,
+            child => Some(child.copied()),
+        });
+        child.flatten().unwrap_or_else(|| {
+            let mut said = [0; 4096];
+            let stdout = self.child.as_ref().and_then(|child| child.stdout.as_ref());
+            let count = stdout.and_then(|pipe| nix::unistd::read(pipe, &mut said).ok()).unwrap_or_default();
+            panic!(
+                "process {parent} has no child, and wrote {}\n{}",
+                said.get(..count).unwrap_or_default().escape_ascii(),
+                waits()
+            )
+        })
     }
 
     /// Sends the monitor a signal.
@@ -113,9 +126,19 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     children
 }
 
-/// Field 4 of `/proc/ID/stat`, after the command's name in parentheses.
+/// Field 4 of `/proc/ID/stat`.
 fn parent_of(id: i32) -> Option<i32> {
+    field_behind_name(id, 2)?.parse().ok()
+}
+
+/// Whether a process has only to be waited for: field 3 of `/proc/ID/stat`.
+fn has_ended(id: Pid) -> bool {
+    field_behind_name(id.as_raw(), 1).is_some_and(|state| state == "Z")
+}
+
+/// The field of `/proc/ID/stat` that comes so far after the command's name in parentheses.
+fn field_behind_name(id: i32, distance: usize) -> Option<String> {
     let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
     let after_name = stat.get(stat.iter().rposition(|byte| *byte == b')')?..)?;
-    std::str::from_utf8(after_name).ok()?.split(' ').nth(2)?.parse().ok()
+    std::str::from_utf8(after_name).ok()?.split(' ').nth(distance).map(str::to_owned)
 }

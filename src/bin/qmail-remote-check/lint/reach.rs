@@ -100,8 +100,11 @@ pub(super) fn reach(list: List, key: &[u8]) -> Option<Reach> {
 }
 
 /// What all deliveries to the address in `key` ask for in its place, where only those ask for `key` that write the address
-/// so; none for other keys.
+/// so; none for other keys. Addresses in the place of a sender's domain are looked for as they are written.
 pub(super) fn own_form(list: List, key: &[u8]) -> Option<Vec<u8>> {
+    if !matches!(list, List::Smtproutes | List::Qmtproutes | List::Tlsdestinations) {
+        return None;
+    }
     let key = key.to_ascii_lowercase();
     let (sign, host) = key.split_at(key.len().checked_sub(host_in(list, &key).len())?);
     // Quick for the names that most keys are.
