@@ -44,7 +44,7 @@ pub(super) fn walk(plan: &Plan, exchangers: impl Iterator<Item = Exchanger>, mon
             _ if exchanger.addresses.is_empty() => monitor.claim(Claim::Unreachable),
             (Some(name), Dane::Unknown) => monitor.claim(Claim::TlsaUnknown(name.clone())),
             _ => {
-                let has_more = exchanger.has_more;
+                let has_more = exchanger.has_more && plan.purpose == Purpose::Deliver;
                 match try_addresses(plan, exchanger, &mut unanswered, monitor) {
                     Verdict::Open if has_more => monitor.claim(Claim::Unreachable),
                     Verdict::Open => {}

@@ -45,11 +45,18 @@ impl Replies {
     }
 
     /// The codes of the replies that have arrived beyond the last one and stay there. An error: not all of it is whole
-    /// replies.
+    /// replies, or there is no end of it.
     pub(super) fn left_over(&mut self, channel: &mut Channel) -> Result<Vec<ReplyCode>, NoReply> {
         let mut chunk = [0; 4096];
-        let count = channel.read_arrived(&mut chunk);
-        self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        loop {
+            let count = channel.read_arrived(&mut chunk);
+            self.pending.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            match count {
+                0 => break,
+                _ if self.pending.len() > MOST_OCTETS => return Err(NoReply::NotSmtp),
+                _ => {}
+            }
+        }
         let (mut pending, mut codes) = (self.pending.clone(), Vec::new());
         while !pending.is_empty() {
             let reply = Parser::default().feed(&mut pending)?.ok_or(NoReply::NotSmtp)?;

@@ -204,10 +204,10 @@ impl Dialogue<'_> {
     fn is_in_doubt(&mut self, answer: ReplyCode) -> bool {
         match self.replies.left_over(&mut self.channel).as_deref() {
             Ok([]) => false,
-            // A server that takes the message for commands refuses its lines, too.
-            Ok(more) if refuses_the_command(answer) => !more.iter().copied().all(refuses_the_command),
-            // RFC 5321 section 3.8: a server that goes down may say so unasked.
-            Ok([last]) => last.value() != 421,
+            // A server that takes the message for commands refuses its lines, too, until it has enough of them.
+            Ok(more) if refuses_the_command(answer) => {
+                !more.iter().all(|&reply| refuses_the_command(reply) || reply.value() == 421)
+            }
             Ok(_) | Err(_) => true,
         }
     }

@@ -44,7 +44,8 @@ impl Running {
         });
         child.flatten().unwrap_or_else(|| {
             let mut said = [0; 4096];
-            let stdout = self.child.as_ref().and_then(|child| child.stdout.as_ref());
+            let ended = self.child.as_ref().filter(|_| has_ended(parent));
+            let stdout = ended.and_then(|child| child.stdout.as_ref());
             let count = stdout.and_then(|pipe| nix::unistd::read(pipe, &mut said).ok()).unwrap_or_default();
             panic!(
                 "process {parent} has no child, and wrote {}\n{}",
