@@ -226,7 +226,14 @@ pub(crate) fn configure_network() -> bool {
         allow_foreign_ipv6_binds(true);
     }
     programs::run_with_input(programs::command("ip").args(["-batch", "-"]), script.as_bytes());
+    lengthen_queues_of_datagrams();
     has_ipv6
+}
+
+/// Ten is usual. When as many log messages wait for Postfix's postlogd before it is there, and it has something to log itself,
+/// it waits for its own queue for ever, and all of Postfix with it. Kernels of old do not let a private network change this.
+fn lengthen_queues_of_datagrams() {
+    let _ = std::fs::write("/proc/sys/net/unix/max_dgram_qlen", "1000");
 }
 
 pub(crate) fn allow_foreign_ipv6_binds(allow: bool) {
