@@ -311,7 +311,9 @@ fn the_network_process_of_a_probe_has_no_terminal() {
         let tool = tool.spawn().expect("the tool runs");
         let held = accept(&listener);
         let monitor = Pid::from_raw(tool.id().try_into().expect("number"));
-        for process in [vec![monitor], children_of(monitor)].concat() {
+        let processes = [vec![monitor], children_of(monitor)].concat();
+        assert_eq!(processes.len(), 2);
+        for process in processes {
             let message = fs::read_link(format!("/proc/{process}/fd/0")).expect("link");
             assert_eq!(message.to_str(), Some("/dev/null"), "process {process}");
         }
