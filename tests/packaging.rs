@@ -142,6 +142,37 @@ fn no_program_beside_it_is_lost() {
 }
 
 #[test]
+fn what_is_written_through_a_packages_link_does_not_keep_the_link() {
+    let place = tempfile::tempdir().unwrap();
+    // A package has the script beside the program.
+    let [script, program] = ["put-in-place", "qmail-remote"].map(|name| place.path().join(name));
+    fs::write(&script, read("packaging/put-in-place.sh")).unwrap();
+    let ours = "The network process broke its protocol and was stopped";
+    let target = place.path().join("bin/qmail-remote");
+    fs::create_dir(place.path().join("bin")).unwrap();
+    for (written, kept, left) in [
+        (Some("qmail's"), Some("older"), Some("older")),
+        (None, Some("older"), Some("older")),
+        (Some("qmail's"), None, Some("qmail's")),
+        (Some(ours), None, None),
+    ] {
+        std::os::unix::fs::symlink(&program, &target).unwrap();
+        let orig = target.with_extension("orig");
+        for (path, text) in [(&program, written), (&orig, kept)] {
+            if let Some(text) = text {
+                fs::write(path, text).unwrap();
+            }
+        }
+        run(Command::new("sh").arg(&script).arg("back").arg(&target));
+        assert_eq!(fs::read_to_string(&target).ok().as_deref(), left);
+        assert!(!target.is_symlink() && !orig.exists());
+        for path in [&program, &target] {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[test]
 fn an_installation_that_failed_leaves_what_qmail_runs_and_the_next_one_succeeds() {
     let place = tempfile::tempdir().unwrap();
     let bin = place.path().join("var/qmail/bin");
