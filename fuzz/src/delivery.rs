@@ -96,7 +96,7 @@ impl Steps {
                     Step::EndOfData => if_good(completed, 'F'),
                 }
             }
-            Message::Claim(Claim::NotAuthenticated) => 'N',
+            Message::Claim(Claim::NotAuthenticated(_)) => 'N',
             Message::Claim(Claim::EndOfData) => 'E',
             Message::Claim(Claim::Package) => 'P',
             Message::Claim(Claim::Answered(answer)) => {

@@ -123,7 +123,7 @@ pub enum Claim {
     /// TLS could not be had.
     TlsFailed(TlsFailure),
     /// The plan's credentials are not used with this server: no mechanism is left that it offers and they may go by.
-    NotAuthenticated,
+    NotAuthenticated(Unused),
     /// The package of QMTP is about to be sent: from here on no other server may get the message.
     Package,
     /// The end-of-data mark, the last octet of a chunk, or the end of the package is about to be sent: from here on the
@@ -194,6 +194,15 @@ pub enum Step {
     Chunk,
     /// The end of the message.
     EndOfData,
+}
+
+/// Why credentials are not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unused {
+    /// The server offers no mechanism that we know.
+    NotOffered,
+    /// They are for this server, and may not go without the TLS that this connection does not have.
+    Withheld,
 }
 
 /// Why no server was found.

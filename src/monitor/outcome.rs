@@ -356,7 +356,7 @@ impl Transcript {
             Claim::NotQmtp => self.not_qmtp(),
             Claim::Lost if self.protocol == Protocol::Qmtp => self.lost_package()?,
             Claim::NotSmtp | Claim::Lost => self.lost()?,
-            Claim::NotAuthenticated => self.not_authenticated()?,
+            Claim::NotAuthenticated(unused) => self.not_authenticated(unused)?,
             Claim::NoSmtpUtf8 if !self.needs_smtputf8 => return Err(Broken::Lied),
             Claim::NoSmtpUtf8 => {
                 let report = no_smtputf8(self.address()?);

@@ -126,7 +126,7 @@ const PERMITS: &[Permit] = &[
     permit!(Message::Claim(Claim::Replied(Step::Helo, _)), HelloAgain),
     permit!(Message::Claim(Claim::TlsEstablished(_)), Greeting | Session | Packing),
     permit!(Message::Claim(Claim::TlsFailed(_)), Greeting | Session | Authenticated | Packing),
-    permit!(Message::Claim(Claim::Replied(Step::Auth(_), _) | Claim::NotAuthenticated), Session),
+    permit!(Message::Claim(Claim::Replied(Step::Auth(_), _) | Claim::NotAuthenticated(_)), Session),
     permit!(Message::Request(Request::AuthResponse), Challenged),
     permit!(Message::Claim(Claim::Replied(Step::AuthUser, _)), NamingUser),
     permit!(Message::Claim(Claim::Replied(Step::AuthResponse, _)), Responding),

@@ -18,7 +18,7 @@ use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::ipc::signature::{Hash, Piece, Scheme, Signature};
 use qmail_remote::ipc::{
     AnchorQuery, Claim, ConfinementStep, Family, LookupFailure, Message, MessageFault, Reply, Request,
-    Server, Step, TlsFailure,
+    Server, Step, TlsFailure, Unused,
 };
 use qmail_remote::tls_policy::{Proof, TlsPolicy, Verified};
 
@@ -90,7 +90,7 @@ fn conversations() -> Vec<(u16, Vec<Message>)> {
             .concat(),
         ),
         (768, [opens(Mechanism::Plain, "334 "), known()].concat()),
-        (256, [hello(), vec![Message::Claim(Claim::NotAuthenticated)], rest()].concat()),
+        (256, [hello(), vec![Message::Claim(Claim::NotAuthenticated(Unused::Withheld))], rest()].concat()),
         (2048, [hello(), vec![Message::Claim(Claim::NoSmtpUtf8)]].concat()),
         (0, [hello(), rest()].concat()),
         (4, [hello(), vec![tls(Proof::NOTHING), replied(Step::Ehlo, "250 mx")], rest()].concat()),

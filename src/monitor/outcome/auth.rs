@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Broken, Task, Transcript};
 use crate::authentication::{Authentication, Mechanism};
+use crate::ipc::Unused;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
 use crate::monitor::permits::Stage;
 use crate::report::{MessageReport, Text};
@@ -31,7 +32,9 @@ pub(super) struct Progress {
     is_settled: bool,
     /// The server knows us.
     is_known: bool,
-    /// The credentials were not used; to be told once.
+    /// Why the credentials were not used.
+    unused: Option<Unused>,
+    /// That they were not is still to be told, once.
     is_without: bool,
 }
 
@@ -114,15 +117,30 @@ impl Transcript {
     }
 
     /// No mechanism is left. The message goes on without, unless the server refused those that it offered.
-    pub(super) fn not_authenticated(&mut self) -> Result<(), Broken> {
-        if self.authentication.is_none() || self.auth.is_settled {
+    pub(super) fn not_authenticated(&mut self, unused: Unused) -> Result<(), Broken> {
+        let withholds = |auth: Authentication| unused == Unused::NotOffered || !auth.verified_only;
+        if self.auth.is_settled || !self.authentication.is_some_and(withholds) {
             return Err(Broken::Lied);
         }
         match self.auth.refused.take() {
             Some(refusal) => self.over(MessageReport::Temporary(refusal)),
-            None => (self.auth.is_settled, self.auth.is_without) = (true, true),
+            None => {
+                self.auth.unused = Some(unused);
+                (self.auth.is_settled, self.auth.is_without) = (true, true);
+            }
         }
         Ok(())
+    }
+
+    /// Whether a refusal of the sender or of a recipient would be the same with the credentials, had they been used. One by
+    /// 530 asks for them (RFC 4954 section 6).
+    pub(super) fn is_refused_for_good(&self, reply: &ReplyText) -> bool {
+        reply.class() == ReplyClass::Permanent
+            && match self.auth.unused {
+                None => true,
+                Some(Unused::NotOffered) => reply.code().value() != 530,
+                Some(Unused::Withheld) => false,
+            }
     }
 
     /// Whether the sender may be told, as far as authentication goes.

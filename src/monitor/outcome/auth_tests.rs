@@ -5,7 +5,7 @@
 use super::tests::{claim, connected, plan, replied, reports_of, session};
 use super::*;
 use crate::authentication::Mechanism::{self, CramMd5, Login, Plain};
-use crate::ipc::Step;
+use crate::ipc::{Step, Unused};
 use crate::tls_policy::Verified;
 
 const LIED: &str = "ZThe network process broke its protocol and was stopped. (#4.3.0)/|";
@@ -23,7 +23,7 @@ fn auth(mechanism: Mechanism, text: &str) -> Message {
 }
 
 fn without() -> Message {
-    claim(Claim::NotAuthenticated)
+    claim(Claim::NotAuthenticated(Unused::NotOffered))
 }
 
 /// From MAIL to the end.
@@ -238,8 +238,8 @@ fn that_it_went_without_is_the_second_line_of_whatever_comes_of_it() {
     let rest = rest();
     let said = |text: &str, reply: &str| format!("{text}/{LINE}Remote host said: {reply}/|");
     assert_eq!(ending(&rest), format!("r|{}", said("K192.0.2.1 accepted message.", "250 queued")));
-    let refused = ending(&[replied(Step::Mail, "530 authenticate")]);
-    assert_eq!(refused, said("DConnected to 192.0.2.1 but sender was rejected.", "530 authenticate"));
+    let refused = ending(&[replied(Step::Mail, "550 no")]);
+    assert_eq!(refused, said("DConnected to 192.0.2.1 but sender was rejected.", "550 no"));
     let refused = ending(&[&rest[..1], &[replied(Step::Rcpt, "450 no")]].concat());
     assert!(refused.ends_with(&said("|ZGiving up on 192.0.2.1.", "450 no")), "{refused}");
     let refused = ending(&[&rest[..2], &[replied(Step::Data, "451 no")]].concat());
@@ -258,4 +258,39 @@ fn that_it_went_without_is_the_second_line_of_whatever_comes_of_it() {
         &[&[claim(Claim::Lost)], &session()[1..2], &[claim(Claim::Lost), claim(Claim::Exhausted)]].concat(),
     );
     assert_eq!(next, DIED);
+}
+
+#[test]
+fn nothing_bounces_for_want_of_credentials() {
+    let plan = Plan { recipients: plan(2).recipients, ..with_credentials() };
+    let letters = |without: &[Message], end: &[(Step, &str)]| {
+        let end = end.iter().map(|&(step, text)| replied(step, text)).collect();
+        let reports = reports_of(&plan, &[session(), without.to_vec(), end].concat());
+        reports.split_terminator('|').map(|report| report.chars().next().unwrap()).collect::<String>()
+    };
+    let none = [claim(Claim::NotAuthenticated(Unused::NotOffered))];
+    let withheld = [claim(Claim::NotAuthenticated(Unused::Withheld))];
+    let known = [auth(Plain, "334 "), ASKS, replied(Step::AuthResponse, "235 ok")];
+    for (reply, of_none, of_withheld, of_known) in
+        [("530 5.7.0 first", "Z", "Z", "D"), ("550 no", "D", "Z", "D"), ("450 no", "Z", "Z", "Z")]
+    {
+        for (without, letter) in [(&none[..], of_none), (&withheld, of_withheld), (&known, of_known)] {
+            assert_eq!(letters(without, &[(Step::Mail, reply)]), letter, "{reply}");
+            let recipients = [(Step::Mail, "250 ok"), (Step::Rcpt, reply), (Step::Rcpt, reply)];
+            let each = if letter == "D" { "h" } else { "s" };
+            assert_eq!(letters(without, &recipients), [each, each, letter].concat(), "{reply}");
+        }
+    }
+    // What is refused later was not refused for that.
+    let data =
+        [(Step::Mail, "250 ok"), (Step::Rcpt, "250 ok"), (Step::Rcpt, "550 no"), (Step::Data, "554 no")];
+    assert_eq!(letters(&withheld, &data), "rsD");
+    // Where the DNS names the server they are not withheld from it.
+    let verified_only = Some(Authentication { in_clear: false, verified_only: true });
+    let strict = Plan { authentication: verified_only, ..plan.clone() };
+    assert_eq!(task(&strict, &none), Ok(None));
+    assert_eq!(task(&strict, &withheld), Err(Broken::Lied));
+    // The next server begins anew.
+    let next = [&withheld[..], &[claim(Claim::Lost), connected(2)], &session()[2..], &known].concat();
+    assert_eq!(letters(&next, &[(Step::Mail, "550 no")]), "D");
 }

@@ -9,7 +9,7 @@ use crate::authentication::Mechanism;
 use crate::ipc::qmtp_answer::QmtpAnswer;
 use crate::ipc::reason::Reason;
 use crate::ipc::signature::{Hash, Piece};
-use crate::ipc::{MessageFault, Step};
+use crate::ipc::{MessageFault, Step, Unused};
 use crate::plan::ClientCertificate;
 use crate::tls_policy::{CertificateNeed, Need, Verified};
 
@@ -32,7 +32,8 @@ fn vocabulary() -> Vec<Message> {
         claim(Claim::TlsEstablished(Proof::NOTHING)),
         claim(Claim::TlsEstablished(named)),
         claim(Claim::TlsFailed(TlsFailure::Handshake(Reason::new("no")))),
-        claim(Claim::NotAuthenticated),
+        claim(Claim::NotAuthenticated(Unused::NotOffered)),
+        claim(Claim::NotAuthenticated(Unused::Withheld)),
         claim(Claim::Package),
         claim(Claim::EndOfData),
         claim(Claim::Answered(QmtpAnswer::try_from(b"Kok".to_vec()).unwrap())),

@@ -43,12 +43,15 @@ impl Transcript {
                     false => Stage::Recipients,
                 };
             }
-            Step::Mail => {
-                self.refused(reply, said(format!("Connected to {address} but sender was rejected.")))
-            }
+            Step::Mail => self.refused(
+                self.is_refused_for_good(reply),
+                said(format!("Connected to {address} but sender was rejected.")),
+            ),
             Step::Rcpt => self.recipient(address, reply),
             Step::Data if code == 354 => self.stage = Stage::Body,
-            Step::Data => self.refused(reply, said(format!("{address} failed on DATA command."))),
+            Step::Data => {
+                self.refused(is_permanent(reply), said(format!("{address} failed on DATA command.")))
+            }
             Step::Chunk if (500..=504).contains(&code) => {
                 self.recipients.clear();
                 self.stage = Stage::Again;
@@ -59,7 +62,7 @@ impl Transcript {
                 self.over(MessageReport::Success(said(format!("{address} {how}."))));
             }
             Step::EndOfData => {
-                self.refused(reply, said(format!("{address} failed after I sent the message.")))
+                self.refused(is_permanent(reply), said(format!("{address} failed after I sent the message.")))
             }
         }
         Ok(())
@@ -69,8 +72,10 @@ impl Transcript {
         let dislike = || Text::new(format!("{address} does not like recipient.")).remote_host_said(reply);
         self.recipients.push(match reply.class() {
             ReplyClass::Completed => RecipientReport::Accepted,
-            ReplyClass::Permanent => RecipientReport::Rejected(dislike()),
-            ReplyClass::Intermediate | ReplyClass::Transient => RecipientReport::Deferred(dislike()),
+            ReplyClass::Permanent if self.is_refused_for_good(reply) => RecipientReport::Rejected(dislike()),
+            ReplyClass::Permanent | ReplyClass::Intermediate | ReplyClass::Transient => {
+                RecipientReport::Deferred(dislike())
+            }
         });
         if self.recipients.len() < self.recipients_wanted {
             return;
@@ -139,13 +144,9 @@ impl Transcript {
         Ok(())
     }
 
-    /// A refusal that no other exchanger would change: 5xx bounces, anything else is tried again.
-    fn refused(&mut self, reply: &ReplyText, text: Text) {
-        self.over(if is_permanent(reply) {
-            MessageReport::Permanent(text)
-        } else {
-            MessageReport::Temporary(text)
-        });
+    /// A refusal that no other exchanger would change: one for good bounces, any other is tried again.
+    fn refused(&mut self, is_for_good: bool, text: Text) {
+        self.over(if is_for_good { MessageReport::Permanent(text) } else { MessageReport::Temporary(text) });
     }
 }
 

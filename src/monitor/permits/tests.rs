@@ -7,7 +7,7 @@ use crate::ipc::observation::Observation;
 use crate::ipc::qmtp_answer::QmtpAnswer;
 use crate::ipc::server_reply::ReplyText;
 use crate::ipc::signature::{Hash, Piece, Scheme};
-use crate::ipc::{AnchorQuery, ConfinementStep, Family, LookupFailure, Server, TlsFailure};
+use crate::ipc::{AnchorQuery, ConfinementStep, Family, LookupFailure, Server, TlsFailure, Unused};
 use crate::tls_policy::Proof;
 
 /// Each kind of message once, but for those that have two rows, and what the columns call it.
@@ -29,7 +29,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("tls", Claim::TlsEstablished(Proof::NOTHING)),
         ("no-tls", Claim::TlsFailed(TlsFailure::NotOffered)),
         ("no-smtputf8", Claim::NoSmtpUtf8),
-        ("not-authenticated", Claim::NotAuthenticated),
+        ("not-authenticated", Claim::NotAuthenticated(Unused::NotOffered)),
         ("package", Claim::Package),
         ("end", Claim::EndOfData),
         ("answered", Claim::Answered(QmtpAnswer::try_from(b"Kok".to_vec()).unwrap())),

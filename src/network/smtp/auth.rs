@@ -14,7 +14,7 @@ use super::extensions::Extensions;
 use crate::authentication::Mechanism;
 use crate::ipc::secret::Secret;
 use crate::ipc::server_reply::{ReplyClass, ReplyText};
-use crate::ipc::{Claim, Step};
+use crate::ipc::{Claim, Step, Unused};
 use crate::sys;
 
 /// The mechanisms that an EHLO reply offers, also in the form `AUTH=` of before RFC 2554.
@@ -39,7 +39,8 @@ pub(super) fn authenticate(mut dialogue: Dialogue<'_>) -> Result<Dialogue<'_>, N
     // Decided already; asked again, because from here on the server learns something.
     let may_be = dialogue.peer.allows(tls);
     let mut is_refused = false;
-    for mechanism in offered(&dialogue.extensions) {
+    let offered = offered(&dialogue.extensions);
+    for &mechanism in &offered {
         if !may_be || !authentication.allows(mechanism, address, tls) {
             continue;
         }
@@ -57,7 +58,11 @@ pub(super) fn authenticate(mut dialogue: Dialogue<'_>) -> Result<Dialogue<'_>, N
         }
         is_refused = true;
     }
-    dialogue.monitor.claim(Claim::NotAuthenticated);
+    // What it offers may be more under TLS. An exchanger that the DNS names is not the server that they are for.
+    let could_be_more = tls.is_none() && dialogue.extensions.offer(b"STARTTLS");
+    let is_withheld = !authentication.verified_only && (!offered.is_empty() || could_be_more);
+    let unused = if is_withheld { Unused::Withheld } else { Unused::NotOffered };
+    dialogue.monitor.claim(Claim::NotAuthenticated(unused));
     if is_refused { Err(dialogue.quit(Next::Verdict)) } else { Ok(dialogue) }
 }
 
