@@ -68,8 +68,8 @@ const NEEDED: &[(&str, c_long, &str)] = &[
     (
         "capset",
         libc::SYS_capset,
-        "ZUnable to confine qmail-remote: capabilities: the system refused ({}): look for a container or a security module \
-         that interferes. (#4.3.0)\n",
+        "ZUnable to confine qmail-remote: capabilities: the system refused ({}): leave a start by root the capability \
+         CAP_KILL; else look for a container or a security module that interferes. (#4.3.0)\n",
     ),
     ("chroot", libc::SYS_chroot, "ZUnable to confine the network process: root directory. (#4.3.0)\n"),
     (

@@ -47,8 +47,10 @@ pub(crate) fn clear() -> Result<(), Error> {
     check(0)
 }
 
-/// Monitor: CAP_KILL stays if it was there, because a root monitor's child has another user id. The kernel checks the
-/// same permission when the monitor's own death is to kill the child.
+/// Monitor: CAP_KILL stays if it was there, because a root monitor's child has another user id ([`Identity::choose`]
+/// demands it there). The kernel checks the same permission when the monitor's own death is to kill the child.
+///
+/// [`Identity::choose`]: crate::Identity::choose
 pub(crate) fn keep_only_kill() -> Result<(), Error> {
     let sets = sys::capabilities().map_err(Error::refused(Step::Capabilities))?;
     if sets.permitted == 0 && sets.inheritable == 0 {

@@ -82,8 +82,10 @@ const fn remedy(step: Step) -> &'static str {
         Step::Regain => {
             ": privileges were not given up for good; look for unusual securebits or a security module"
         }
+        Step::Capabilities => {
+            ": leave a start by root the capability CAP_KILL; else look for a container or a security module that interferes"
+        }
         Step::BoundingSet
-        | Step::Capabilities
         | Step::Dumpable
         | Step::DeathSignal
         | Step::Parent

@@ -5,6 +5,9 @@
 
 use crate::error::Error;
 use crate::step::Step;
+use crate::sys;
+use caps::Capability;
+use nix::errno::Errno;
 use nix::unistd::{
     Gid, ResGid, ResUid, Uid, User, chdir, chroot, getgroups, getresgid, getresuid, seteuid, setgid,
     setgroups, setresgid, setresuid, setuid,
@@ -39,7 +42,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Error::NoSuchAccount`], [`Error::Privileged`] if one of its ids is 0, [`Error::Refused`] if the
-    /// database cannot be read.
+    /// database cannot be read, or root has not the capability to kill a process of the account's.
     pub fn choose(account: &str) -> Result<Self, Error> {
         if !Uid::effective().is_root() && !Uid::current().is_root() {
             return Ok(Self::Invoker);
@@ -49,6 +52,11 @@ impl Identity {
             .ok_or_else(|| Error::NoSuchAccount { name: account.to_owned() })?;
         if user.uid.is_root() || user.gid == ROOT_GID {
             return Err(Error::Privileged);
+        }
+        // Without this right nobody could end a child that is another user's.
+        let sets = sys::capabilities().map_err(Error::refused(Step::Capabilities))?;
+        if sets.permitted & Capability::CAP_KILL.bitmask() == 0 && Uid::current() != user.uid {
+            return Err(Error::Refused { step: Step::Capabilities, errno: Errno::EPERM });
         }
         Ok(Self::Account { uid: user.uid, gid: user.gid })
     }

@@ -19,8 +19,8 @@ const LIMITS: [(Resource, u64); 5] = [
     // Three standard descriptors, a few pipes, an event loop, and a socket for each question in flight and each of its
     // repetitions: a hundred in practice.
     (Resource::RLIMIT_NOFILE, 256),
-    // Program, libraries, stack and heap stay below 64 MiB in practice. Eight times that is never in the way, and what
-    // a hostile peer makes the child store cannot exhaust a machine that runs a hundred of them at a time.
+    // Program, libraries, stack and heap stay below 64 MiB in practice. Eight times that is never in the way. It is the
+    // bound of a child that has fallen; that of as many as may run at a time is so many times larger, and the caller's.
     (Resource::RLIMIT_AS, 512 * 1024 * 1024),
 ];
 

@@ -72,9 +72,10 @@ pub fn start(plan: &Plan, identity: Identity, entry: NetworkEntry) -> Result<Chi
 
 impl Child {
     /// Kills and reaps the child, whatever it is doing. Its process id cannot have been reused: only this
-    /// process can reap it.
+    /// process can reap it. One that may not be killed is not waited for: it finds its pipes closed.
     pub fn end(self) {
-        let _ = kill(self.pid, Signal::SIGKILL);
-        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+        if kill(self.pid, Signal::SIGKILL).is_ok() {
+            while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+        }
     }
 }

@@ -38,7 +38,7 @@ pub struct Sources {
     pub signer: Option<Signer>,
 }
 
-/// Listens to the child, then ends and reaps it, whatever happened. `longest_step` is the longest
+/// Listens to the child, then ends it, whatever happened. `longest_step` is the longest
 /// timeout in force.
 pub fn serve(
     child: Child,

@@ -107,8 +107,9 @@ fn memory() -> Result<(), Errno> {
     let zeros = vec![0_u8; 8_000_000];
     bytes.truncate(100_000);
     bytes.shrink_to_fit();
-    let names: HashMap<usize, String> = (0..10_000).map(|n| (n, n.to_string())).collect();
-    if names.len() == 10_000 && bytes.len() == 100_000 && zeros.iter().all(|zero| *zero == 0) {
+    // Small pieces for some megabytes: the heap grows.
+    let names: HashMap<usize, String> = (0..100_000).map(|n| (n, n.to_string())).collect();
+    if names.len() == 100_000 && bytes.len() == 100_000 && zeros.iter().all(|zero| *zero == 0) {
         Ok(())
     } else {
         Err(Errno::EIO)

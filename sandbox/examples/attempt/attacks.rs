@@ -274,6 +274,11 @@ fn on_memory(name: &str) -> Option<Call> {
         "shmat-exec" => call(libc::SYS_shmat, [u64::MAX, 0, bits(libc::SHM_EXEC)]),
         "memfd_secret" => call(libc::SYS_memfd_secret, []),
         "mlock" => call(libc::SYS_mlock, [page]),
+        "madvise-huge" => call(libc::SYS_madvise, [page, 0, bits(libc::MADV_HUGEPAGE)]),
+        "mmap-huge" => {
+            let kind = MAP_PRIVATE | MAP_ANONYMOUS | libc::MAP_HUGETLB | libc::MAP_HUGE_2MB;
+            call(libc::SYS_mmap, [0, 0, bits(PROT_READ), bits(kind), u64::MAX])
+        }
         "madvise-wipe" => call(libc::SYS_madvise, [page, 0, bits(libc::MADV_WIPEONFORK)]),
         "futex-wait" => call(libc::SYS_futex, [path(), bits(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG)]),
         _ => None,
@@ -288,6 +293,8 @@ fn on_descriptors(name: &str) -> Option<Call> {
         "write-message" => call(libc::SYS_write, [0]),
         "writev-message" => call(libc::SYS_writev, [0]),
         "sendto-message" => call(libc::SYS_sendto, [0]),
+        "bind-message" => call(libc::SYS_bind, [0, path(), 16]),
+        "connect-message" => call(libc::SYS_connect, [0, path(), 16]),
         "fcntl-copy-message" => fcntl(libc::F_DUPFD_CLOEXEC, u64::MAX),
         "dup" => call(libc::SYS_dup, [u64::MAX]),
         "dup3" => call(libc::SYS_dup3, [u64::MAX, u64::MAX]),
@@ -343,6 +350,8 @@ fn on_the_kernel(name: &str) -> Option<Call> {
         "syslog" => call(libc::SYS_syslog, [u64::MAX]),
         "msgget" => call(libc::SYS_msgget, [u64::MAX]),
         "mq_open" => call(libc::SYS_mq_open, [path()]),
+        #[cfg(target_arch = "x86_64")]
+        "time" => call(libc::SYS_time, []),
         // None of them, so that where they are permitted it succeeds.
         "getrandom" => call(libc::SYS_getrandom, []),
         "getrandom-insecure" => call(libc::SYS_getrandom, [0, 0, libc::GRND_INSECURE.into()]),

@@ -32,10 +32,15 @@ pub(super) const RULES: &[Rule] = &[
         ]),
         "TCP to the peer, UDP and TCP to name servers; never blocking, so that every wait has a deadline"
     ),
-    rule!(SYS_connect, When::Always, "TCP to the peer and to name servers; Landlock checks the port"),
+    // A socket that the message comes from is neither connected nor bound: it may be the report's, too, or somebody else's.
+    rule!(
+        SYS_connect,
+        When::Args(&[&[is_not!(0, STDIN_FILENO)]]),
+        "TCP to the peer and to name servers; Landlock checks the port"
+    ),
     rule!(
         SYS_bind,
-        When::Args(&[&[one_of!(2, IPV4_ADDRESS, IPV6_ADDRESS)]]),
+        When::Args(&[&[is_not!(0, STDIN_FILENO), one_of!(2, IPV4_ADDRESS, IPV6_ADDRESS)]]),
         "the resolver's random source ports, and the source address of TCP; there is no listen"
     ),
     // Nothing is written to the message: a terminal or a socket there is the report's, too, or is read by somebody.
@@ -101,4 +106,10 @@ pub(super) const RULES: &[Rule] = &[
         "qsort of C libraries before 2.37 sizes its buffer by the memory there is"
     ),
     rule!(SYS_gettimeofday, When::Always, "OpenSSL's clock, where it cannot be read without a call"),
+    #[cfg(target_arch = "x86_64")]
+    rule!(
+        SYS_time,
+        When::Always,
+        "the same clock, for the dates of certificates and the age of random numbers"
+    ),
 ];

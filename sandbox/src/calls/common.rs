@@ -4,8 +4,8 @@
 
 use super::rule::{Rule, When, flags, one_of, rule};
 use libc::{
-    FUTEX_PRIVATE_FLAG, FUTEX_WAKE, MADV_DONTNEED, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_STACK,
-    MREMAP_MAYMOVE, PROT_READ, PROT_WRITE,
+    FUTEX_PRIVATE_FLAG, FUTEX_WAKE, MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_HUGE_1GB, MAP_HUGE_2MB,
+    MAP_HUGETLB, MAP_NORESERVE, MAP_PRIVATE, MAP_STACK, MREMAP_MAYMOVE, PROT_READ, PROT_WRITE,
 };
 
 pub(super) const RULES: &[Rule] = &[
@@ -21,9 +21,14 @@ pub(super) const RULES: &[Rule] = &[
         SYS_mmap,
         When::Args(&[&[
             flags!(2, 0, PROT_READ | PROT_WRITE),
-            flags!(3, MAP_PRIVATE | MAP_ANONYMOUS, MAP_NORESERVE | MAP_STACK),
+            flags!(
+                3,
+                MAP_PRIVATE | MAP_ANONYMOUS,
+                MAP_NORESERVE | MAP_STACK | MAP_HUGETLB | MAP_HUGE_2MB | MAP_HUGE_1GB
+            ),
         ]]),
-        "the allocator's large blocks: no code, no file, no fixed address, nothing shared"
+        "the allocator's large blocks, in large pages where GLIBC_TUNABLES wants them: no code, no file, no fixed address, \
+         nothing shared"
     ),
     rule!(SYS_munmap, When::Always, "the allocator's large blocks, given back"),
     rule!(
@@ -34,8 +39,8 @@ pub(super) const RULES: &[Rule] = &[
     rule!(SYS_mremap, When::Args(&[&[one_of!(3, MREMAP_MAYMOVE)]]), "the allocator's large blocks, grown"),
     rule!(
         SYS_madvise,
-        When::Args(&[&[one_of!(2, MADV_DONTNEED)]]),
-        "pages of the allocator and of a wiped stack, given back"
+        When::Args(&[&[one_of!(2, MADV_DONTNEED, MADV_HUGEPAGE)]]),
+        "pages of the allocator and of a wiped stack, given back; large ones where GLIBC_TUNABLES wants them"
     ),
     rule!(
         SYS_futex,

@@ -45,11 +45,19 @@ pub(super) const UPDATES_FILE: &[Rule] = &[
 ];
 
 /// What a monitor that [signs](crate::Signs) may do beside [`RULES`].
-pub(super) const SIGNS: &[Rule] = &[rule!(
-    SYS_getrandom,
-    When::Args(&[&[one_of!(2, 0)]]),
-    "OpenSSL's random numbers: salts, nonces, and blinding against who measures the time"
-)];
+pub(super) const SIGNS: &[Rule] = &[
+    rule!(
+        SYS_getrandom,
+        When::Args(&[&[one_of!(2, 0)]]),
+        "OpenSSL's random numbers: salts, nonces, and blinding against who measures the time"
+    ),
+    #[cfg(target_arch = "x86_64")]
+    rule!(
+        SYS_time,
+        When::Always,
+        "the age of OpenSSL's random numbers, where the clock cannot be read without a call"
+    ),
+];
 
 pub(super) const RULES: &[Rule] = &[
     rule!(

@@ -1,6 +1,6 @@
 //! What a confined network child can and cannot do, tried by real processes.
 
-use crate::support::{Ended, attempt, command, landlock_has, starts};
+use crate::support::{CLOCK, Ended, attempt, cannot, command, landlock_has, starts};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use std::io::Read;
@@ -23,9 +23,25 @@ fn connect(how: &str, allowed: u16, to: SocketAddr) -> Ended {
 #[test]
 fn the_childs_own_work_is_permitted() {
     for how in starts() {
-        for action in ["nothing", "memory", "events"] {
+        for action in ["nothing", "memory", "events", CLOCK] {
             assert_eq!(attempt(&["child", how, action]), Ended::Done, "{action} as {how}");
         }
+    }
+}
+
+/// GLIBC_TUNABLES is read before any code of ours: what it makes of the allocator must work.
+#[test]
+fn the_allocators_large_pages_are_permitted() {
+    for tunables in ["glibc.malloc.hugetlb=1", "glibc.malloc.hugetlb=2"] {
+        for who in ["child", "monitor"] {
+            let status = command(&[who, "asis", "memory"]).env("GLIBC_TUNABLES", tunables).status().unwrap();
+            assert_eq!(Ended::from(status), Ended::Done, "{who}, {tunables}");
+        }
+    }
+    // A machine may have none, and the allocator ask for none.
+    for call in ["madvise-huge", "mmap-huge"] {
+        let ended = attempt(&["child", "asis", call]);
+        assert!(matches!(ended, Ended::Done | Ended::Failed(_)), "{call}: {ended:?}");
     }
 }
 
@@ -43,7 +59,7 @@ fn a_listed_port_can_be_reached() {
         assert_eq!(connect(how, refusing.port(), refusing), Ended::Failed(Errno::ECONNREFUSED as i32));
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else {
-                crate::support::say(&format!("cannot listen on {address}"));
+                cannot(&format!("cannot listen on {address}"));
                 continue;
             };
             let address = listener.local_addr().unwrap();
@@ -66,7 +82,7 @@ fn a_port_that_is_not_listed_cannot_be_reached() {
         [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]"), ("127.0.0.1:0", "[::ffff:127.0.0.1]")]
     {
         let Ok(listener) = TcpListener::bind(listens) else {
-            crate::support::say(&format!("cannot listen on {listens}"));
+            cannot(&format!("cannot listen on {listens}"));
             continue;
         };
         let port = listener.local_addr().unwrap().port();
@@ -96,7 +112,7 @@ fn questions_over_udp_are_answered() {
     for how in starts() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(server) = UdpSocket::bind(address) else {
-                crate::support::say(&format!("cannot bind {address}"));
+                cannot(&format!("cannot bind {address}"));
                 continue;
             };
             // Only keeps a failure from hanging.

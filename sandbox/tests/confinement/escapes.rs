@@ -340,7 +340,14 @@ fn no_descriptor_is_passed_copied_or_changed() {
 
 #[test]
 fn nothing_is_written_to_the_message() {
-    all_are_filtered(&["write-message", "writev-message", "sendto-message", "fcntl-copy-message"]);
+    all_are_filtered(&[
+        "write-message",
+        "writev-message",
+        "sendto-message",
+        "bind-message",
+        "connect-message",
+        "fcntl-copy-message",
+    ]);
 }
 
 #[test]

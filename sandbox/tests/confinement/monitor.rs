@@ -1,6 +1,6 @@
 //! What a confined monitor can and cannot do, tried by real pairs of processes.
 
-use crate::support::{Ended, attempt, command, hold, starts};
+use crate::support::{CLOCK, Ended, attempt, command, hold, starts};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -38,7 +38,7 @@ fn a_monitor_that_updates_a_file_locks_it_and_writes_in_place() {
 #[test]
 fn a_monitor_that_signs_has_random_numbers() {
     for how in starts() {
-        for action in ["nothing", "memory", "kill-child", "getrandom"] {
+        for action in ["nothing", "memory", "kill-child", "getrandom", CLOCK] {
             assert_eq!(attempt(&["signer", how, action]), Ended::Done, "{action} as {how}");
         }
         assert_eq!(attempt(&["monitor", how, "getrandom"]), Ended::Filtered, "as {how}");

@@ -1,6 +1,6 @@
 //! What /proc says about a confined process.
 
-use crate::support::{Ended, hold, is_root, say, starts};
+use crate::support::{Ended, cannot, hold, is_root, say, starts};
 use std::collections::HashMap;
 use std::fs;
 
@@ -76,7 +76,7 @@ fn the_childs_limits_are_low_and_final() {
                 assert_eq!(limit("Max open files"), ["256", "256"]);
                 assert_eq!(limit("Max address space"), ["536870912", "536870912"]);
             }
-            Err(error) => say(&format!("cannot read the limits: {error}")),
+            Err(error) => cannot(&format!("cannot read the limits: {error}")),
         }
         drop(child.stdin.take());
         assert_eq!(Ended::from(child.wait().unwrap()), Ended::Done);

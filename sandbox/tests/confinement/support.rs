@@ -70,6 +70,9 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
+/// The call for a clock that cannot be read without one, where there is such a call.
+pub(crate) const CLOCK: &str = if cfg!(target_arch = "x86_64") { "time" } else { "nothing" };
+
 /// The ways to start a process that this user can imitate.
 pub(crate) fn starts() -> &'static [&'static str] {
     if is_root() {
@@ -80,7 +83,13 @@ pub(crate) fn starts() -> &'static [&'static str] {
     }
 }
 
-/// Tells what a test could not do here.
+/// Tells what a test could not do on this machine. Where CI is set that is a failure.
+pub(crate) fn cannot(what: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|value| value.is_empty()), "{what}");
+    say(what);
+}
+
+/// Tells what a test could not do as this user.
 pub(crate) fn say(what: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "NOT TESTED: {what}");
@@ -90,7 +99,7 @@ pub(crate) fn say(what: &str) {
 pub(crate) fn landlock_has(version: u32, what: &str) -> bool {
     let has = sandbox::landlock_abi() >= Some(version);
     if !has {
-        say(&format!("this kernel's Landlock does not know {what}"));
+        cannot(&format!("this kernel's Landlock does not know {what}"));
     }
     has
 }
