@@ -95,7 +95,8 @@ impl Path {
             Some(at) => {
                 let (local, domain) = argument.split_at(at);
                 let domain = in_ascii(domain).ok_or(BadAddress::BadDomain)?;
-                if domain.iter().any(|octet| b" <>\"\\(),;".contains(octet)) {
+                // Other letters may stand for any of these, for a second `@`, too.
+                if domain.iter().skip(1).any(|octet| b" <>\"\\(),;@".contains(octet)) {
                     return Err(BadAddress::Unsafe);
                 }
                 if is_dot_string(local) {
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(forward("bob@b\u{fc}cher\u{9b}.test"), Err(BadAddress::Unsafe));
         assert_eq!(forward("bob@b\u{fc}cher\u{202e}.test"), Err(BadAddress::BadDomain));
         assert_eq!(forward("bob@b\u{fc}cher.test\u{ff1e}"), Err(BadAddress::Unsafe), "maps to a bracket");
+        assert_eq!(forward("bob@a\u{ff20}b.test"), Err(BadAddress::Unsafe), "maps to an at sign");
     }
 
     #[test]

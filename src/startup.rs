@@ -19,8 +19,8 @@ use crate::{report, sys};
 /// What remains of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// `DNSCACHEIP`, the address of the DNS cache (djbdns convention). Absent when the kernel gave this
-    /// process more privilege than its caller has.
+    /// `DNSCACHEIP`, the addresses of the DNS caches (djbdns convention). Absent when it is empty, and when the kernel gave
+    /// this process more privilege than its caller has.
     pub dns_cache_ip: Option<OsString>,
 }
 
@@ -56,7 +56,8 @@ pub fn hygiene() -> Result<Environment, CannotStart> {
     sys::default_action(Signal::SIGCHLD)?;
     umask(Mode::from_bits_truncate(0o077));
 
-    let dns_cache_ip = std::env::var_os("DNSCACHEIP").filter(|_| !sys::is_privileged_exec());
+    let dns_cache_ip = std::env::var_os("DNSCACHEIP");
+    let dns_cache_ip = dns_cache_ip.filter(|list| !list.is_empty() && !sys::is_privileged_exec());
     // OpenSSL, the resolver and libc all look at variables; none of them is ours to honour.
     sys::clear_environment()?;
 

@@ -22,7 +22,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 use world::running::children_of;
 use world::smtp_sink::{Options, SmtpSink};
-use world::{Delivery, Identity, Letter, Needs, World, in_world, patience, programs};
+use world::{Delivery, Identity, Letter, Message, Needs, World, in_world, patience, programs};
 
 const UNREADABLE: &str = "ZUnable to read message. (#4.3.0)\n";
 
@@ -258,6 +258,51 @@ fn a_hostile_environment_changes_nothing() {
         // The one that counts: nonsense in it is a name server that cannot be used.
         let refused = "ZUnable to read control files. (#4.3.0)\n";
         delivery().env("DNSCACHEIP", "192.0.2.1 or another").run().assert_reports(&[refused]);
+    });
+}
+
+#[test]
+fn a_set_group_id_program_takes_no_resolver_from_the_environment() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        let started_by = |identity| delivery().identity(identity).env("DNSCACHEIP", "no address");
+        started_by(Identity::Courier).run().assert_reports(&["ZUnable to read control files. (#4.3.0)\n"]);
+        is_accepted(started_by(Identity::SetgidKeys));
+        // An empty one is none, whoever starts the program.
+        is_accepted(delivery().env("DNSCACHEIP", ""));
+    });
+}
+
+#[test]
+fn root_that_may_not_end_another_users_process_sends_nothing() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        let without =
+            delivery_after(world, "set -- \"$0\" \"$@\"; exec setpriv --bounding-set=-kill \"$@\"; ");
+        without.identity(Identity::Root).run().assert_reports(&[
+            "ZUnable to confine qmail-remote: capabilities: the system refused (EPERM: Operation not permitted): \
+             leave a start by root the capability CAP_KILL; else look for a container or a security module \
+             that interferes. (#4.3.0)\n",
+        ]);
+    });
+}
+
+#[test]
+fn a_file_that_calls_its_size_0_is_sent_whole() {
+    in_world(|world| {
+        route_to_held(world);
+        let held = Held::at(Stage::EndOfData);
+        let running = delivery().message(Message::File("/proc/version".into())).start();
+        held.go_on();
+        running.wait().assert_reports(&ACCEPTED);
+        let seen = held.seen();
+        assert!(seen.whole && seen.octets > fs::read("/proc/version").unwrap().len());
+        // QMTP must say before how long it is.
+        world.control("qmtproutes", ":192.0.2.10\n");
+        let refused = "ZQMTP can only send a message from a regular file. (#4.3.0)\n";
+        delivery().message(Message::File("/proc/version".into())).run().assert_reports(&[refused]);
     });
 }
 

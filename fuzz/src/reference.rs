@@ -21,12 +21,12 @@ pub fn choose(text: &[u8], keys: &[Vec<u8>], wanted: impl Fn(&[u8]) -> bool) -> 
 fn split(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let end = line.iter().rposition(|octet| !b" \t\r".contains(octet))?;
     let line = &line[..=end];
-    // A key with a bracket extends to the closing one.
-    let colon = match line.iter().find(|octet| b":[".contains(octet)) == Some(&b'[') {
-        true => line.windows(2).position(|pair| pair[0] == b']').map(|at| at + 1)?,
-        false => line.iter().position(|&octet| octet == b':')?,
-    };
-    (line[0] != b'#' && line[colon] == b':').then(|| (line[..colon].to_ascii_lowercase(), &line[colon + 1..]))
+    let mut inside = false;
+    let colon = line.iter().position(|&octet| {
+        inside = octet == b'[' || (inside && octet != b']');
+        octet == b':' && !inside
+    })?;
+    (line[0] != b'#').then(|| (line[..colon].to_ascii_lowercase(), &line[colon + 1..]))
 }
 
 /// The keys of a host: whole, and each suffix from a dot; an address as given and in its usual form.

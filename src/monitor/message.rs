@@ -63,10 +63,15 @@ pub fn inspect() -> Result<Message, MessageFault> {
             // An offset beyond the end is no empty message.
             let octets = u64::try_from(status.st_size.saturating_sub(offset)).map_err(|_| Unreadable)?;
             let part = FilePart { offset: u64::try_from(offset).map_err(|_| Unreadable)?, octets };
-            if octets == 0 {
-                return of(Some(part), false);
-            }
             let mut last = [0];
+            if octets == 0 {
+                // Some file systems make content when it is read, and call its size 0.
+                return match pread(&stdin, &mut last, offset) {
+                    Ok(0) => of(Some(part), false),
+                    Ok(_) => of(None, false),
+                    Err(_) => Err(Unreadable),
+                };
+            }
             match pread(&stdin, &mut last, status.st_size.saturating_sub(1)) {
                 Ok(1) => of(Some(part), last != *b"\n"),
                 Ok(_) | Err(_) => Err(Unreadable),

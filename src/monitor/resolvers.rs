@@ -40,32 +40,27 @@ pub fn resolvers(dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError
 /// The resolvers of a resolv.conf, or `DNSCACHEIP` instead.
 pub fn from_text(text: &[u8], dns_cache_ip: Option<&OsStr>) -> Result<Resolvers, ControlError> {
     let (config, _) = Config::parse_with_errors(text);
-    let cache = match dns_cache_ip {
-        Some(address) => {
-            let address = address.to_str().and_then(|text| text.parse().ok());
-            Some(address.ok_or(ControlError::Unreadable)?)
+    let servers = match dns_cache_ip {
+        Some(list) => {
+            let words = list.to_str().ok_or(ControlError::Unreadable)?.split_ascii_whitespace();
+            words.map(str::parse).collect::<Result<_, _>>().map_err(|_| ControlError::Unreadable)?
         }
-        None => None,
+        None => config.nameservers,
     };
-    let addresses: Vec<IpAddr> = match cache {
-        Some(address) => vec![address],
-        // A link-local server needs its interface, which a plain address does not carry.
-        None => {
-            let plain = config.nameservers.iter().filter_map(|server| match server {
-                ScopedIp::V4(address) => Some(IpAddr::V4(*address)),
-                ScopedIp::V6(address, None) => Some(IpAddr::V6(*address)),
-                ScopedIp::V6(_, Some(_)) => None,
-            });
-            plain.take(MOST_SERVERS).collect()
-        }
-    };
+    // A link-local server needs its interface, which a plain address does not carry.
+    let plain = servers.iter().filter_map(|server| match server {
+        ScopedIp::V4(address) => Some(IpAddr::V4(*address)),
+        ScopedIp::V6(address, None) => Some(IpAddr::V6(*address)),
+        ScopedIp::V6(_, Some(_)) => None,
+    });
+    let addresses: Vec<IpAddr> = plain.take(MOST_SERVERS).collect();
     let addresses = match addresses.is_empty() {
-        true if names_servers(text) => return Err(ControlError::Unreadable),
+        true if dns_cache_ip.is_some() || names_servers(text) => return Err(ControlError::Unreadable),
         true => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         false => addresses,
     };
-    // `trust-ad` vouches for the servers of the file, not for one that the environment names.
-    let vouched = cache.is_none() && config.trust_ad;
+    // `trust-ad` vouches for the servers of the file, not for those that the environment names.
+    let vouched = dns_cache_ip.is_none() && config.trust_ad;
     Ok(Resolvers {
         trust_ad: vouched || addresses.iter().all(|address| address.to_canonical().is_loopback()),
         addresses,
@@ -140,6 +135,12 @@ mod tests {
         let vouching = "nameserver 192.0.2.1\noptions trust-ad\n";
         assert_eq!(from(vouching, Some("192.0.2.53")), servers(&["192.0.2.53"], false));
         assert_eq!(from(vouching, Some("127.0.0.1")), servers(&["127.0.0.1"], true));
-        assert_eq!(from(vouching, Some("resolver.test")), Err(ControlError::Unreadable));
+        let several = "192.0.2.53\tfe80::1%lo  2001:db8::53 192.0.2.54 192.0.2.55";
+        let first_three = ["192.0.2.53", "2001:db8::53", "192.0.2.54"];
+        assert_eq!(from(vouching, Some(several)), servers(&first_three, false));
+        assert_eq!(from("", Some("127.0.0.1 ::1")), servers(&["127.0.0.1", "::1"], true));
+        for unusable in ["resolver.test", "192.0.2.53 or", "fe80::1%lo", " "] {
+            assert_eq!(from(vouching, Some(unusable)), Err(ControlError::Unreadable), "{unusable}");
+        }
     }
 }

@@ -145,11 +145,10 @@ impl Table {
         records.find_map(|(index, (other, record))| (other == key).then_some((index, record)))
     }
 
-    /// The first free record, else the one that failed least and longest ago.
+    /// The first free record, which has no time, else the one that failed least and longest ago.
     fn place_for_another(&self) -> Option<usize> {
-        let worth = |record: Record| match record.failures {
-            0 => 0,
-            failures => u64::from(record.when).saturating_add(u64::from(failures).saturating_mul(WEIGHT)),
+        let worth = |record: Record| {
+            u64::from(record.when).saturating_add(u64::from(record.failures).saturating_mul(WEIGHT))
         };
         self.records().enumerate().min_by_key(|&(_, (_, record))| worth(record)).map(|(index, _)| index)
     }

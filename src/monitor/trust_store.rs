@@ -1,7 +1,8 @@
 //! Hands trust anchors to the network child. Monitor only, confined.
 //!
-//! The files are the administrator's or the system's; of them the blocks of certificates are passed on: certificates are parsed in the child
-//! alone, and only those that a server's chain asks for are read at all. The child gives nothing but the hash of a name.
+//! The files are the administrator's or the system's; of them the blocks of certificates are passed on: certificates are
+//! parsed in the child alone, and only those that a server's chain asks for are read at all. The child gives nothing but
+//! the hash of a name.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -77,20 +78,35 @@ pub(super) fn open(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
 }
 
+/// The lines that begin a certificate, in the forms that OpenSSL reads.
+const BEGINNINGS: [&[u8]; 3] = [
+    b"-----BEGIN CERTIFICATE-----",
+    b"-----BEGIN X509 CERTIFICATE-----",
+    b"-----BEGIN TRUSTED CERTIFICATE-----",
+];
+
 /// The blocks of certificates, and nothing that stands between them: a file may hold a private key too, which the child
-/// must never see.
-pub(super) fn certificates_of(pem: &[u8]) -> Vec<u8> {
+/// must never see. One with headers (RFC 1421), by which it may be encrypted, is none: OpenSSL would ask for its password.
+pub fn certificates_of(pem: &[u8]) -> Vec<u8> {
     let mut certificates = Vec::new();
-    let mut inside = false;
+    // Where the present block begins.
+    let mut block = None;
     for line in pem.split_inclusive(|&octet| octet == b'\n') {
         let label = line.trim_ascii_end();
         if label.starts_with(b"-----BEGIN ") {
-            inside = label.ends_with(b"CERTIFICATE-----");
+            block = BEGINNINGS.contains(&label).then_some(certificates.len());
         }
-        if inside {
-            certificates.extend_from_slice(line);
+        match block {
+            Some(begin) if label.contains(&b':') => {
+                certificates.truncate(begin);
+                block = None;
+            }
+            Some(_) => certificates.extend_from_slice(line),
+            None => {}
         }
-        inside &= !label.starts_with(b"-----END ");
+        if label.starts_with(b"-----END ") {
+            block = None;
+        }
     }
     certificates
 }
@@ -121,5 +137,15 @@ mod tests {
         let unended = "-----BEGIN CERTIFICATE-----\nMIIB\n";
         assert_eq!(passed(&format!("{unended}{key}")), unended);
         assert_eq!(passed(key), "");
+        // A file that has lost its line ends begins with a key here.
+        let one_line = format!("{key}{certificate}").replace('\n', " ");
+        for other in
+            [one_line.as_str(), "-----BEGIN NO CERTIFICATE-----\nMIIB\n-----END NO CERTIFICATE-----\n"]
+        {
+            assert_eq!(passed(&format!("{other}\n{certificate}")), certificate);
+        }
+        let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+        let encrypted = certificate.replacen("MIIB", &format!("{headers}MIIB"), 1);
+        assert_eq!(passed(&format!("{certificate}{encrypted}{trusted}")), format!("{certificate}{trusted}"));
     }
 }

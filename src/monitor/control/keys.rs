@@ -57,25 +57,30 @@ impl Keys {
     }
 }
 
-/// Splits a line into key and value; none for comments and lines without a key. A key ends at the first colon; one with
-/// a bracket before that at the colon right behind the closing bracket. A bracket begins an address, which in
-/// tlsdestinations stands behind a sign, in authsenders behind a local part.
+/// Splits a line into key and value; none for comments and lines without a key. A key ends at the first colon outside
+/// brackets. A bracket begins an address, which in tlsdestinations stands behind a sign, in authsenders behind a local part;
+/// a local part may have brackets of its own.
 pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let first = memchr2(b':', b'[', line)?;
-    let end = match line.get(first) {
-        Some(b'[') => memchr(b']', line)?.saturating_add(1),
-        _ => first,
-    };
-    let (key, rest) = line.split_at_checked(end)?;
+    let (key, rest) = line.split_at_checked(end_of_key(line)?)?;
     rest.strip_prefix(b":").filter(|_| !line.starts_with(b"#")).map(|value| (key, value))
 }
 
 /// Whether a line can have this key.
 fn is_key(key: &[u8]) -> bool {
-    match memchr2(b':', b'[', key).and_then(|at| key.get(at)) {
-        None => true,
-        Some(b'[') => key.strip_suffix(b"]").is_some_and(|inside| !inside.contains(&b']')),
-        Some(_) => false,
+    end_of_key(key) == Some(key.len())
+}
+
+/// Where the first colon outside brackets is, or the end without one; none where a bracket is not closed.
+fn end_of_key(line: &[u8]) -> Option<usize> {
+    let mut end = 0usize;
+    loop {
+        let rest = line.get(end..)?;
+        let Some(found) = memchr2(b':', b'[', rest) else { return Some(line.len()) };
+        end = end.saturating_add(found);
+        match rest.get(found) {
+            Some(b'[') => end = end.saturating_add(memchr(b']', line.get(end..)?)?).saturating_add(1),
+            _ => return Some(end),
+        }
     }
 }
 
@@ -204,15 +209,19 @@ mod tests {
 
     #[test]
     fn a_line_has_the_key_before_its_first_colon() {
-        let keys = Keys::new(["A.test", ".test", "", "[2001:db8::1]", "[2001", "x:y"].map(|key| key.into()));
+        let keys =
+            ["A.test", ".test", "", "[2001:db8::1]", "[2001", "x:y", "a[b]@c.test", "a[:]b[:]", "a[:]b:"];
+        let keys = Keys::new(keys.map(|key| key.into()));
         let found = |line: &'static str| keys.find(line.as_bytes(), usize::MAX);
         assert_eq!(found("a.TEST:v"), Some((0, &b"v"[..])));
         assert_eq!(found(".test:"), Some((1, &b""[..])));
         assert_eq!(found(":v:w"), Some((2, &b"v:w"[..])));
         assert_eq!(found("[2001:db8::1]:v"), Some((3, &b"v"[..])));
-        for none in
-            ["", "#a.test:v", "a.test", "a.testx:v", "b.test:v", "[2001:db8::2]:v", "x:y:v", " a.test:v"]
-        {
+        assert_eq!(found("a[b]@c.test:[::1]:v"), Some((6, &b"[::1]:v"[..])));
+        assert_eq!(found("a[:]b[:]:v"), Some((7, &b"v"[..])));
+        let others =
+            ["", "#a.test:v", "a.test", "a.testx:v", "b.test:v", "[2001:db8::2]:v", "[2001:v", "x:y:v"];
+        for none in others.into_iter().chain([" a.test:v", "a[:]b::v"]) {
             assert_eq!(found(none), None, "{none}");
         }
         assert_eq!(keys.find(b":v", 1), None, "worse than the limit");
@@ -227,6 +236,9 @@ mod tests {
             ("~[::1]:v", "~[::1]", "v"),
             ("info@[IPv6:::1]:v", "info@[IPv6:::1]", "v"),
             ("@[::1]:v:w", "@[::1]", "v:w"),
+            ("[::1]x:v", "[::1]x", "v"),
+            ("a[:]@b.test:v", "a[:]@b.test", "v"),
+            ("a[[:]]:v", "a[[:]]", "v"),
             (":[::1];26", "", "[::1];26"),
             (":[192.0.2.1]:26", "", "[192.0.2.1]:26"),
         ] {
@@ -234,7 +246,7 @@ mod tests {
             let keys = Keys::new([key.as_bytes().to_vec()]);
             assert_eq!(keys.find(line.as_bytes(), 0), Some((0, value.as_bytes())), "{line}");
         }
-        for none in ["", "#a:b", "a", "[::1", "[::1]", "[::1]x:v", "~[::1:v"] {
+        for none in ["", "#a:b", "a", "[::1", "[::1]", "[::1]x", "a[b]c[d:v", "~[::1:v"] {
             assert_eq!(key_and_value(none.as_bytes()), None, "{none}");
         }
     }

@@ -23,6 +23,7 @@ use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
@@ -66,6 +67,9 @@ impl From<std::io::Error> for ControlError {
     }
 }
 
+/// Only to open files in it, which must be named: who may search a directory need not be able to list it.
+const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_PATH).union(OFlag::O_CLOEXEC);
+
 /// The control directory, opened once.
 #[derive(Debug)]
 pub struct ControlDirectory(OwnedFd);
@@ -73,15 +77,16 @@ pub struct ControlDirectory(OwnedFd);
 impl ControlDirectory {
     /// Opens `HOME/control`.
     pub fn open() -> Result<ControlDirectory, ControlError> {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let home = open(HOME, flags, Mode::empty()).map_err(|_| ControlError::Home)?;
+        // With the dot it must be one that can be searched.
+        let home =
+            open(&Path::new(HOME).join("."), DIRECTORY, Mode::empty()).map_err(|_| ControlError::Home)?;
         ControlDirectory::in_home(home)
     }
 
     /// Opens `control` in an open home: what [`ControlDirectory::open`] does with [`HOME`].
     pub fn in_home(home: OwnedFd) -> Result<ControlDirectory, ControlError> {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let control = openat(home, "control", flags, Mode::empty()).map_err(|_| ControlError::Unreadable)?;
+        let control =
+            openat(home, "control", DIRECTORY, Mode::empty()).map_err(|_| ControlError::Unreadable)?;
         Ok(ControlDirectory(control))
     }
 

@@ -111,9 +111,13 @@ fn the_least_and_oldest_failure_makes_room() {
         table.set(index, key(address(octet)), Record { failures: 1, when: NOW + 120 + 1023 });
     }
     assert_eq!(table.count(address(200), NOW + 2000), Some(0), "2 at 120 weigh more than 1 at 1143");
-    // A record without failures is free, whatever stands in it.
+    // A record without failures weighs its time alone.
     table.clear(address(7));
     assert_eq!(table.count(address(201), NOW + 2000), Some(7));
+    table.clear(address(9));
+    table.set(3, key(address(3)), Record { failures: 1, when: NOW });
+    assert_eq!(table.count(address(202), NOW + 2000), Some(3), "1 at 0 weighs less than 0 at 1143");
+    assert_eq!(table.count(address(203), NOW + 2000), Some(9));
 }
 
 #[test]

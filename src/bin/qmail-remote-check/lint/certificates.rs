@@ -12,7 +12,7 @@ use openssl::x509::{X509, X509Ref};
 use qmail_remote::monitor::control::routes::Origin;
 use qmail_remote::monitor::control::{HOME, domaincerts};
 use qmail_remote::monitor::signer::Signer;
-use qmail_remote::monitor::trust_store::LONGEST_FILE;
+use qmail_remote::monitor::trust_store::{LONGEST_FILE, certificates_of};
 
 use super::files;
 use super::lists::Remarks;
@@ -55,7 +55,7 @@ pub(super) fn check(origin: Origin, value: &[u8], remarks: &mut Remarks) {
 
 /// The certificates of a PEM file, at least one; or what is wrong, in words that follow the file's name.
 pub(super) fn in_file(path: &Path) -> Result<Vec<X509>, String> {
-    let certificates = X509::stack_from_pem(&content(path)?).unwrap_or_default();
+    let certificates = X509::stack_from_pem(&certificates_of(&content(path)?)).unwrap_or_default();
     if certificates.is_empty() {
         Err("holds no certificate in PEM form".to_owned())
     } else {
