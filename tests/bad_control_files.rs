@@ -59,6 +59,27 @@ fn junk_is_no_value_and_no_line_that_anybody_asks_for() {
     });
 }
 
+#[test]
+fn directories_need_only_be_searched() {
+    in_world(|world| {
+        route_to_held(world);
+        let control = world.control_directory();
+        let home = control.parent().unwrap();
+        let as_courier = || delivery().identity(Identity::Courier).run();
+        let may = |directory: &Path, mode| {
+            fs::set_permissions(directory, Permissions::from_mode(mode)).unwrap();
+        };
+        may(&control, 0o111);
+        may(home, 0o111);
+        as_courier().assert_reports(&[NOT_CONNECTED]);
+        may(&control, 0o666);
+        as_courier().assert_reports(&[NO_CONTROL]);
+        may(home, 0o666);
+        as_courier().assert_reports(&["ZUnable to switch to home directory. (#4.3.0)\n"]);
+        may(home, 0o755);
+    });
+}
+
 /// Puts something that is no readable file at a path, and says who cannot read it.
 type Obstacle = fn(&Path) -> Identity;
 
@@ -339,7 +360,7 @@ fn a_file_that_is_renamed_into_place_is_the_old_one_or_the_new_one() {
 }
 
 #[test]
-fn a_file_that_is_overwritten_is_the_old_one_or_the_new_one_or_a_retry() {
+fn a_file_that_is_overwritten_is_what_stands_there_at_a_moment_or_a_retry() {
     in_world(|world| {
         // A text is empty for a moment; an index cannot be.
         let files = [

@@ -1,9 +1,9 @@
 //! The message as it goes over the wire: line ends and dots. Network child.
 //!
-//! The message is a stranger's. Whatever it holds, the only CRLF.CRLF on the wire is the one that ends
-//! it: a CR that is not followed by LF becomes CRLF, as every LF does, and dots are stuffed on the result
-//! (RFC 5321 sections 2.3.8 and 4.5.2; "SMTP smuggling"). Nothing else is changed: signatures over the
-//! body stay valid.
+//! The message is a stranger's. Whatever it holds, a CR that is not followed by LF becomes CRLF on the wire, as every LF
+//! does. By DATA dots are stuffed on the result, so that the only CRLF.CRLF is the one that ends it (RFC 5321 sections
+//! 2.3.8 and 4.5.2; "SMTP smuggling"). A chunk of BDAT is ended by its length, and its dots stay as they are (RFC 3030).
+//! Nothing else is changed: signatures over the body stay valid.
 #![forbid(unsafe_code)]
 
 use memchr::memchr2;

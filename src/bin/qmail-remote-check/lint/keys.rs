@@ -50,6 +50,10 @@ pub(super) fn check(list: List, key: &[u8]) -> Result<Reach, String> {
     }
     let instead = match better(list, key) {
         _ if !key.is_ascii() => "write it in small letters, or as A-labels, xn--...".to_owned(),
+        // The key of one host demands TLS, and this may be meant as that of all.
+        Some(_) if list == List::Tlsdestinations && key.is_empty() => {
+            "write `*`, or `+*` to demand TLS and a certificate that verifies".to_owned()
+        }
         Some(key) if key.is_empty() => "write nothing before the colon".to_owned(),
         Some(key) => format!("write `{}`", shown(&key)),
         None => match (list, key.first()) {
