@@ -413,6 +413,14 @@ fn nothing_is_opened_or_started_once_a_process_is_confined() {
             };
             assert_eq!((forks(monitor), forks(child)), (1, 0));
             assert_eq!(monitor.iter().filter(|call| call.name == "execve").count(), 1);
+            // What the child says waits until then.
+            let before = names(monitor.get(..monitor.len() - after_the_filter(monitor).len()).unwrap());
+            let fork =
+                before.iter().position(|name| ["clone", "clone3", "fork", "vfork"].contains(name)).unwrap();
+            assert!(
+                !before[fork..].iter().any(|name| ["read", "poll", "ppoll"].contains(name)),
+                "{before:?}"
+            );
             let network = ["socket", "connect", "sendto", "recvfrom", "bind"];
             let [after, child_after] = [monitor, child].map(|calls| names(after_the_filter(calls)));
             // The attempt to be root again must fail, and so nothing but its traces shows that it was made.
