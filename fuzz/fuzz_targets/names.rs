@@ -6,9 +6,9 @@ use qmail_remote::envelope::Path;
 use qmail_remote::host::{HeloName, Host, HostName};
 
 /// Whether `<path>` ends where it should, read as RFC 5321 section 4.1.2 has it: quoted strings, pairs in them, and no
-/// bracket, space or control outside.
+/// bracket, space or control outside, and one `@` at most.
 fn is_one_path(path: &[u8]) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
+    let (mut quoted, mut escaped, mut at) = (false, false, false);
     for &octet in path {
         match octet {
             0..=31 | 127 => return false,
@@ -16,6 +16,8 @@ fn is_one_path(path: &[u8]) -> bool {
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
             b'<' | b'>' | b' ' if !quoted => return false,
+            b'@' if !quoted && at => return false,
+            b'@' if !quoted => at = true,
             _ => {}
         }
     }
