@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -120,10 +120,11 @@ impl Host {
     pub fn parse(text: &[u8]) -> Result<Host, NotAHostName> {
         match bracketed(text) {
             Some(inside) => literal(inside).map(Host::Address),
-            None => match parse_as::<Ipv4Addr>(text) {
-                Some(address) => Ok(Host::Address(IpAddr::V4(address))),
-                None => HostName::written(text).map(Host::Name),
-            },
+            // In ASCII and without a final dot: an address is one, however it is written.
+            None => HostName::written(text).map(|name| match name.as_str().parse() {
+                Ok(address) => Host::Address(IpAddr::V4(address)),
+                Err(_) => Host::Name(name),
+            }),
         }
     }
 }
@@ -215,7 +216,9 @@ mod tests {
         assert_eq!(Host::parse(b"[2001::163]"), Ok(address("2001::163")));
         assert_eq!(Host::parse(b"[IPv6:2001::163]"), Ok(address("2001::163")));
         assert_eq!(Host::parse(b"[ipv6:2001::163]"), Ok(address("2001::163")));
-        assert_eq!(Host::parse(b"1.2.3.4"), Ok(address("1.2.3.4")));
+        for bare in ["1.2.3.4", "1.2.3.4.", "\u{ff11}.\u{ff12}.\u{ff13}.\u{ff14}"] {
+            assert_eq!(Host::parse(bare.as_bytes()), Ok(address("1.2.3.4")), "{bare}");
+        }
         for mapped in ["[::ffff:1.2.3.4]", "[IPv6:::FFFF:1.2.3.4]", "[0:0:0:0:0:ffff:0102:0304]"] {
             assert_eq!(Host::parse(mapped.as_bytes()), Ok(address("1.2.3.4")), "{mapped}");
         }

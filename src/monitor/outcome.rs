@@ -332,6 +332,7 @@ impl Transcript {
                 // After STARTTLS EHLO is said again; implicit TLS comes before the greeting.
                 if self.stage == Stage::Session {
                     self.stage = Stage::Hello;
+                    self.auth = auth::Progress::default();
                 }
             }
             Claim::TlsFailed(failure) => {

@@ -91,6 +91,19 @@ fn conversations() -> Vec<(u16, Vec<Message>)> {
         ),
         (768, [opens(Mechanism::Plain, "334 "), known()].concat()),
         (256, [hello(), vec![Message::Claim(Claim::NotAuthenticated(Unused::Withheld))], rest()].concat()),
+        (
+            256,
+            [
+                hello(),
+                vec![
+                    Message::Claim(Claim::NotAuthenticated(Unused::Withheld)),
+                    tls(Proof::NOTHING),
+                    replied(Step::Ehlo, "250 mx"),
+                ],
+                rest(),
+            ]
+            .concat(),
+        ),
         (2048, [hello(), vec![Message::Claim(Claim::NoSmtpUtf8)]].concat()),
         (0, [hello(), rest()].concat()),
         (4, [hello(), vec![tls(Proof::NOTHING), replied(Step::Ehlo, "250 mx")], rest()].concat()),

@@ -1,6 +1,7 @@
 //! The keys that a look-up in a list asks for, best first. Pure.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use memchr::{memchr, memchr2};
@@ -128,20 +129,21 @@ pub fn and_those_above(domain: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The keys of `start` and a domain, each with the domain in ASCII and then in its own letters: a line may be written
-/// either way.
+/// either way. Each by itself: a label that has no letters of its own must not hide a rule for the domains above it.
 fn in_both_forms(start: &[u8], domain: &[u8], starts: &[u8]) -> Vec<Vec<u8>> {
-    let keys = |domain: &[u8]| whole_and_suffixes(&[start, domain].concat(), starts);
-    let ascii = idn::to_ascii(domain).map_or_else(|| keys(domain), |ascii| keys(&ascii));
-    match idn::to_unicode(domain) {
-        None => ascii,
-        Some(unicode) => {
-            let unicode = keys(unicode.as_bytes());
-            let mut both: Vec<_> =
-                ascii.into_iter().zip(unicode).flat_map(|(one, other)| [one, other]).collect();
-            both.dedup();
-            both
-        }
-    }
+    let ascii = idn::to_ascii(domain).unwrap_or(Cow::Borrowed(domain));
+    let keys = whole_and_suffixes(&[start, &ascii].concat(), starts);
+    let in_own_letters = |key: &[u8]| {
+        let before = key.iter().rposition(|&octet| octet == b'@').map_or(0, |at| at.saturating_add(1));
+        let dot = usize::from(key.get(before) == Some(&b'.'));
+        let (start, domain) = key.split_at_checked(before.saturating_add(dot))?;
+        Some([start, idn::to_unicode(domain)?.as_bytes()].concat())
+    };
+    let both = keys.into_iter().flat_map(|key| {
+        let other = in_own_letters(&key).filter(|other| *other != key);
+        std::iter::once(key).chain(other)
+    });
+    both.collect()
 }
 
 /// What follows the last `@`.
@@ -188,6 +190,8 @@ mod tests {
         assert_eq!(host("xn--bcher-kva.test"), both);
         assert_eq!(host("B\u{dc}CHER.test"), both);
         assert_eq!(host("a.b\u{fc}cher.test")[2..4], [".xn--bcher-kva.test", ".b\u{fc}cher.test"]);
+        let hidden = ["xn--a.xn--bcher-kva.test", ".xn--bcher-kva.test", ".b\u{fc}cher.test", ".test"];
+        assert_eq!(host("xn--a.xn--bcher-kva.test"), hidden, "a label without letters of its own");
         assert_eq!(text(of_sender_domain("x@B\u{fc}cher.test".as_bytes())), both);
         let whole = [
             "x@xn--bcher-kva.test",

@@ -294,3 +294,11 @@ fn nothing_bounces_for_want_of_credentials() {
     let next = [&withheld[..], &[claim(Claim::Lost), connected(2)], &session()[2..], &known].concat();
     assert_eq!(letters(&next, &[(Step::Mail, "550 no")]), "D");
 }
+
+#[test]
+fn what_was_said_of_credentials_in_clear_does_not_hold_under_tls() {
+    let tls = claim(Claim::TlsEstablished(Proof::NOTHING));
+    let anew = [without(), tls, replied(Step::Ehlo, "250 mx1")];
+    assert_eq!(printed(&with_credentials(), &anew), LIED);
+    assert!(printed(&with_credentials(), &[&anew[..], &[without()]].concat()).starts_with("r|K"));
+}
