@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use qmail_remote::authentication::Mechanism;
 use qmail_remote::host::HostName;
 use qmail_remote::ipc::frame::encode;
-use qmail_remote::ipc::observation::Observation;
+use qmail_remote::ipc::observation::{Observation, ResolverSeen};
 use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::ipc::reason::Reason;
 use qmail_remote::ipc::secret::Secret;
@@ -125,6 +125,85 @@ fn conversations() -> Vec<(u16, Vec<Message>)> {
     all.push((4096 + 32, [signed, hello().split_off(2), rest()].concat()));
     all.push((4096, [hello(), vec![piece(b"TLS"), piece(b" 1.3"), sign(), sign()]].concat()));
     all.extend(claims.map(|claim| (0, vec![begin(), Message::Claim(claim)])));
+
+    let claim = Message::Claim;
+    let refused = |texts: &[&str]| {
+        let of_each = |text| vec![connected(), replied(Step::Greeting, text)];
+        let walk = texts.iter().flat_map(|text| of_each(text));
+        [begin()].into_iter().chain(walk).collect::<Vec<_>>()
+    };
+    let exhausted = || Message::Claim(Claim::Exhausted);
+    all.push((0, [refused(&["554 no"]), vec![claim(Claim::Unreachable), exhausted()]].concat()));
+    all.push((0, [refused(&["554 no", "421 later"]), vec![exhausted()]].concat()));
+    all.push((0, [refused(&["421 later", "554 no"]), vec![exhausted()]].concat()));
+    all.push((0, [refused(&["554 no", "554 no"]), vec![exhausted()]].concat()));
+    let to_two = |first, second| {
+        let answers =
+            [replied(Step::Mail, "250 ok"), replied(Step::Rcpt, first), replied(Step::Rcpt, second)];
+        [hello(), answers.to_vec()].concat()
+    };
+    all.push((2, to_two("450 later", "550 no")));
+    all.push((2, to_two("550 no", "550 no")));
+    all.push((2, [to_two("250 ok", "550 no"), rest().split_off(2)].concat()));
+    // A probe that sees something.
+    let observed = |seen| Message::Claim(Claim::Observed(Box::new(seen)));
+    let validates = observed(Observation::Resolver(ResolverSeen::Validates));
+    all.push((16, vec![begin(), validates, claim(Claim::Unreachable), exhausted()]));
+    all.push((16, [hello(), vec![observed(Observation::Ready), exhausted()]].concat()));
+    // An exchanger's rule, which none has and which each has; and trust anchors by the plan, and by such a rule.
+    let asked = || vec![begin(), connected(), Message::Request(Request::TlsPolicy)];
+    let exact = || tls(Proof { certificate: Verified::ExactName, ..Proof::NOTHING });
+    let anchors = |query| Message::Request(Request::TrustAnchors(query));
+    let over_tls = || [vec![exact(), replied(Step::Ehlo, "250 mx")], rest()].concat();
+    all.push((64, [asked(), hello().split_off(2), rest()].concat()));
+    all.push((8192 + 64, [asked(), hello().split_off(2), over_tls()].concat()));
+    all.push((8192 + 64, [asked(), vec![anchors(AnchorQuery::File)]].concat()));
+    all.push((12, [hello(), vec![anchors(AnchorQuery::BySubject(7))], over_tls()].concat()));
+    all.push((16384 + 12, [hello(), vec![anchors(AnchorQuery::File)], over_tls()].concat()));
+    let pinned = Proof { pinned: true, ..Proof::NOTHING };
+    all.push((32768 + 4, [hello(), vec![tls(pinned), replied(Step::Ehlo, "250 mx")], rest()].concat()));
+    // Refusals without the credentials, and a connection that ends when the message may be there.
+    for (plan, unused) in [(256, Unused::NotOffered), (256, Unused::Withheld)] {
+        for text in ["530 who", "550 no"] {
+            let without = || [hello(), vec![claim(Claim::NotAuthenticated(unused))]].concat();
+            all.push((plan, [without(), vec![replied(Step::Mail, text)]].concat()));
+            let refusal = vec![replied(Step::Mail, "250 ok"), replied(Step::Rcpt, text)];
+            all.push((plan, [without(), refusal].concat()));
+        }
+    }
+    let failures = [
+        LookupFailure::Temporary,
+        LookupFailure::NoAddress,
+        LookupFailure::NullMx,
+        LookupFailure::OnlyOurselves,
+        LookupFailure::AliasTemporary,
+    ];
+    all.extend(failures.map(|failure| (0, vec![begin(), claim(Claim::NotFound(failure))])));
+    for fault in [MessageFault::Unreadable, MessageFault::PartialLastLine] {
+        let fault = || vec![replied(Step::Data, "354 go"), claim(Claim::MessageFault(fault))];
+        all.push((0, [ready(), fault()].concat()));
+    }
+    all.push((128, [package(), vec![claim(Claim::MessageFault(MessageFault::Unreadable))]].concat()));
+    // What must not be: a second server after a challenge; credentials in clear, or for anybody; a chain for a name; a rule that nobody asked for.
+    all.push((256, opens(Mechanism::Login, "334 VXNlcm5hbWU6")));
+    all.push((256 + 1024, opens(Mechanism::CramMd5, "334 PDEuMkBteD4=")));
+    let to_cram = || opens(Mechanism::CramMd5, "334 PDEuMkBteD4=");
+    for known in [to_cram().len() - 1, to_cram().len()] {
+        let (mut first, second) = (to_cram(), to_cram().split_off(1));
+        first.truncate(known);
+        all.push((256, [first, vec![claim(Claim::Lost)], second].concat()));
+    }
+    let chain = Proof { certificate: Verified::Chain, ..Proof::NOTHING };
+    all.push((12, [hello(), vec![tls(chain), replied(Step::Ehlo, "250 mx")], rest()].concat()));
+    all.push((64, [hello(), rest()].concat()));
+    // What is to be signed for one connection, and a signature for the next.
+    let broken_off = vec![begin(), connected(), piece(b"of the first"), claim(Claim::Lost)];
+    all.push((4096, [broken_off, vec![connected(), piece(b"TLS"), sign()]].concat()));
+    // Words of servers that would be more than words.
+    all.push((0, [hello(), vec![replied(Step::Mail, "550 a\u{7}b\u{9b}2J\rc")]].concat()));
+    all.push((128, [package(), vec![end(), answered(b"Kok\nRemote host said: 250\0r")]].concat()));
+    all.push((0, [hello(), vec![end(), claim(Claim::Lost)]].concat()));
+    all.push((128, [package(), vec![end(), claim(Claim::Lost)]].concat()));
     all
 }
 
