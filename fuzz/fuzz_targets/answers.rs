@@ -5,14 +5,28 @@ use libfuzzer_sys::fuzz_target;
 use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::network::fuzzing::answered;
 
-/// What the first netstring says, and what comes after. None: there is none, or not the whole of one.
-fn plain(octets: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = octets.iter().position(|&octet| octet == b':')?;
-    let length: usize = std::str::from_utf8(&octets[..colon]).ok()?.parse().ok()?;
-    // No plus, no needless zero.
-    (length.to_string().as_bytes() == &octets[..colon]).then_some(())?;
-    let (text, rest) = octets[colon + 1..].split_at_checked(length)?;
-    Some((text, rest.strip_prefix(b",")?))
+/// What the first netstring says, and what comes after. None: it has not come to its end. The error: it is none, or longer
+/// than any answer.
+fn plain(octets: &[u8]) -> Result<Option<(&[u8], &[u8])>, ()> {
+    let digits = octets.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(octets.len());
+    let length = octets[..digits]
+        .iter()
+        .fold(0, |length: usize, digit| length.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
+    // No needless zero.
+    if octets.first() == Some(&b'0') || length > 1_000_000 {
+        return Err(());
+    }
+    match octets[digits..] {
+        [] => return Ok(None),
+        [b':', ..] if digits > 0 => {}
+        _ => return Err(()),
+    }
+    let Some((text, end)) = octets[digits + 1..].split_at_checked(length) else { return Ok(None) };
+    match end {
+        [] => Ok(None),
+        [b',', rest @ ..] if b"KZD".contains(&text[0]) => Ok(Some((text, rest))),
+        _ => Err(()),
+    }
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -27,16 +41,14 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = answered(&octets, octets.len().max(1));
     assert_eq!(answered(&octets, usize::from(*size).max(1)), whole);
-    let is_answer =
-        |text: &[u8]| text.first().is_some_and(|letter| b"KZD".contains(letter)) && text.len() <= 1_000_000;
-    match (whole, plain(&octets).filter(|(text, _)| is_answer(text))) {
-        (Ok(Some((answer, rest))), Some((text, after))) => {
+    match (whole, plain(&octets)) {
+        (Ok(Some((answer, rest))), Ok(Some((text, after)))) => {
             assert_eq!(
                 (Vec::from(answer), &rest[..]),
                 (text[..text.len().min(QmtpAnswer::MAX + 1)].to_vec(), after)
             );
         }
-        (Ok(None) | Err(()), None) => {}
+        (Ok(None), Ok(None)) | (Err(()), Err(())) => {}
         (whole, expected) => panic!("{whole:?}, and by the plain reading {expected:?}"),
     }
 });

@@ -11,8 +11,9 @@ fuzz_target!(|data: &[u8]| {
     let (mut records, mut rest) = (Vec::new(), data);
     while let [usage, selector, matching, length, after @ ..] = rest {
         let (content, next) = after.split_at(usize::from(*length).min(after.len()));
-        // Most of what is random is far from every usable one: keep it near.
-        records.push((usage % 5, selector % 3, matching % 4, content.to_vec()));
+        // Most of what is random is far from every usable one: one half of it is kept near.
+        let near = |octet: u8, count| if octet < 128 { octet % count } else { octet };
+        records.push((near(*usage, 5), near(*selector, 3), near(*matching, 4), content.to_vec()));
         rest = next;
     }
     assert_eq!(tlsa(&base, None), Demand::Refusal);
@@ -27,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
     match tlsa(&base, Some(&records)) {
         Demand::Encryption => assert!(usable.is_empty()),
         Demand::Match(kept) => {
-            assert!(!kept.is_empty() && usable.starts_with(&kept) && (kept == usable || kept.len() == 128))
+            assert!(!kept.is_empty());
+            assert_eq!(kept, usable);
         }
         other @ (Demand::Nothing | Demand::Refusal) => panic!("{other:?} in spite of records"),
     }

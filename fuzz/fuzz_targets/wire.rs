@@ -1,16 +1,13 @@
 //! A message on its way to the wire, beside the rule applied an octet at a time: every line end is CRLF, dots are doubled,
 //! and CRLF.CRLF stands at the end and nowhere else, wherever the reads cut it. As a chunk it is the same without doubled
-//! dots and end, and as long as was announced.
+//! dots and end, and as long as was announced. What servers are told of octets above 127 is so.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use qmail_remote::network::fuzzing::encoded;
 
-/// By the rule, with dots doubled or not, and without an end; none where the last line has no end.
-fn plain(message: &[u8], dots: bool) -> Option<Vec<u8>> {
-    if message.last().is_some_and(|last| *last != b'\n') {
-        return None;
-    }
+/// By the rule, with dots doubled or not, and without an end.
+fn plain(message: &[u8], dots: bool) -> Vec<u8> {
     let mut wire: Vec<u8> = Vec::new();
     for (at, &octet) in message.iter().enumerate() {
         let starts_line = wire.is_empty() || wire.ends_with(b"\r\n");
@@ -21,7 +18,13 @@ fn plain(message: &[u8], dots: bool) -> Option<Vec<u8>> {
             other => wire.push(other),
         }
     }
-    Some(wire)
+    wire
+}
+
+/// Up to the first empty line.
+fn header(chunk: &[u8]) -> &[u8] {
+    let end = chunk.windows(4).position(|octets| octets == b"\r\n\r\n").unwrap_or(chunk.len());
+    if chunk.starts_with(b"\r\n") { &[] } else { &chunk[..end] }
 }
 
 /// What a server takes out of it again (RFC 5321 section 4.5.2).
@@ -37,9 +40,15 @@ fn received(wire: &[u8]) -> Vec<u8> {
 fuzz_target!(|data: &[u8]| {
     let Some((size, message)) = data.split_first() else { return };
     let encoded = encoded(message, usize::from(*size).max(1));
-    let with_end = plain(message, true).map(|wire| [&wire[..], b".\r\n"].concat());
-    assert_eq!(encoded.after_data, with_end);
-    assert_eq!(encoded.chunk, plain(message, false));
+    let is_eight_bit = |octets: &[u8]| octets.iter().any(|&octet| octet > 127);
+    let normalised = plain(message, false);
+    assert_eq!(encoded.is_eight_bit, is_eight_bit(message));
+    assert_eq!(encoded.is_header_eight_bit, is_eight_bit(header(&normalised)));
+    // None where the last line has no end.
+    let is_whole = message.last().is_none_or(|last| *last == b'\n');
+    let with_end = [&plain(message, true)[..], b".\r\n"].concat();
+    assert_eq!(encoded.after_data, is_whole.then_some(with_end));
+    assert_eq!(encoded.chunk, is_whole.then_some(normalised));
     let (Some(wire), Some(chunk)) = (encoded.after_data, encoded.chunk) else { return };
     assert_eq!(encoded.announced, u64::try_from(chunk.len()).expect("short"));
     for octets in [&wire, &chunk] {

@@ -52,11 +52,15 @@ pub struct Encoded {
     pub chunk: Option<Vec<u8>>,
     /// What SIZE and BDAT announce.
     pub announced: u64,
+    /// There are octets above 127.
+    pub is_eight_bit: bool,
+    /// There are such in the header.
+    pub is_header_eight_bit: bool,
 }
 
 /// A message, read in pieces of `size`, not 0.
 pub fn encoded(message: &[u8], size: usize) -> Encoded {
-    let announced = measured(message, size).wire_octets;
+    let facts = measured(message, size);
     let encode = |framing| {
         let (mut encoder, mut wire) = (Encoder::new(framing), Vec::new());
         for piece in message.chunks(size) {
@@ -64,5 +68,11 @@ pub fn encoded(message: &[u8], size: usize) -> Encoded {
         }
         encoder.finish(&mut wire).ok().map(|()| wire)
     };
-    Encoded { after_data: encode(Framing::Dots), chunk: encode(Framing::Chunk(announced)), announced }
+    Encoded {
+        after_data: encode(Framing::Dots),
+        chunk: encode(Framing::Chunk(facts.wire_octets)),
+        announced: facts.wire_octets,
+        is_eight_bit: facts.is_eight_bit,
+        is_header_eight_bit: facts.is_header_eight_bit,
+    }
 }
