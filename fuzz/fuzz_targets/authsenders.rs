@@ -3,13 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use qmail_remote::monitor::control::authsenders;
-use qmail_remote_fuzz::{Case, check, reference};
+use qmail_remote_fuzz::{Case, check, compare, reference, values};
 
 fuzz_target!(|data: &[u8]| {
     let Some(case) = Case::new(data) else { return };
     let sender = &case.invocation.sender_argument;
-    let keys =
-        [reference::suffixes(sender.strip_suffix(b".").unwrap_or(sender), b"@."), vec![Vec::new()]].concat();
-    let line = reference::choose(case.text, &keys, |_| true).map(|(line, _)| ("authsenders", line));
-    check(&[("authsenders", case.text)], line, case.shift, |control| authsenders::look_up(control, sender));
+    let keys = [reference::of_sender(sender), vec![Vec::new()]].concat();
+    let chosen = reference::choose("authsenders", &case.text, &keys, |_| true);
+    let lists = [("authsenders", &case.text[..])];
+    let found = check(&lists, chosen, case.shift, |control| authsenders::look_up(control, sender));
+    compare(found, chosen, |route| values::Route::from(route), |value| values::route(value, false));
 });

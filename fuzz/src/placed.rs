@@ -44,6 +44,12 @@ impl Placed for TlsRule {
     }
 }
 
+impl Placed for Option<TlsRule> {
+    fn origin(&mut self) -> Option<&mut Origin> {
+        self.as_mut().and_then(|rule| rule.origin.as_mut())
+    }
+}
+
 /// File and line of what was found, or of the error.
 pub(crate) fn place<T: Placed>(found: &mut Result<T, ControlError>) -> Option<(&'static str, &mut u64)> {
     match found {
