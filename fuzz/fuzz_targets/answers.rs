@@ -5,9 +5,12 @@ use libfuzzer_sys::fuzz_target;
 use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::network::fuzzing::answered;
 
+/// The text of an answer, and what comes after it.
+type Answer<'a> = (&'a [u8], &'a [u8]);
+
 /// What the first netstring says, and what comes after. None: it has not come to its end. The error: it is none, or longer
 /// than any answer.
-fn plain(octets: &[u8]) -> Result<Option<(&[u8], &[u8])>, ()> {
+fn plain(octets: &[u8]) -> Result<Option<Answer<'_>>, ()> {
     let digits = octets.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(octets.len());
     let length = octets[..digits]
         .iter()

@@ -8,9 +8,12 @@ use qmail_remote::network::fuzzing::replied;
 
 const KEYWORDS: [&str; 6] = ["STARTTLS", "SIZE", "PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH"];
 
+/// The lines of a reply, and what comes after it.
+type Lines<'a> = (Vec<&'a [u8]>, &'a [u8]);
+
 /// The lines of the first reply, without their ends, and what comes after. None: it has not come to its end. The error: it
 /// is no reply, or longer than any.
-fn plain(octets: &[u8]) -> Result<Option<(Vec<&[u8]>, &[u8])>, ()> {
+fn plain(octets: &[u8]) -> Result<Option<Lines<'_>>, ()> {
     let (mut lines, mut rest): (Vec<&[u8]>, _) = (Vec::new(), octets);
     loop {
         let end = rest.iter().position(|&octet| octet == b'\n');
