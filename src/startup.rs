@@ -19,8 +19,8 @@ use crate::{report, sys};
 /// What remains of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// `DNSCACHEIP`, the addresses of the DNS caches (djbdns convention). Absent when it is empty, and when the kernel gave
-    /// this process more privilege than its caller has.
+    /// `DNSCACHEIP`, the variable of djbdns: the addresses of the DNS caches, with blanks between. Absent when it is empty,
+    /// and when the kernel gave this process more privilege than its caller has.
     pub dns_cache_ip: Option<OsString>,
 }
 
