@@ -47,6 +47,16 @@ fn an_index_is_used_until_its_text_changes() {
         assert!(
             !missing.status.success() && text(&missing).ends_with("No such file or directory (os error 2)\n")
         );
+        let beside = directory.join("qmtproutes");
+        for (line, problem) in [
+            (b"a:\0".to_vec(), "an octet 0 in a value has no place in an index"),
+            (vec![b'x'; 64 * 1024], "the line is too long"),
+        ] {
+            world.control("qmtproutes", [b"\n", &*line].concat());
+            let refused = check(&["cdb", "qmtproutes"]);
+            assert!(!refused.status.success());
+            assert_eq!(text(&refused), format!("{}:2: error: {problem}\n", beside.display()));
+        }
     });
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use qmail_remote::monitor::control::indexed;
+use qmail_remote::monitor::control::indexed::{self, IndexError};
 use world::{Delivery, Identity, Outcome, in_world};
 
 fn deliver() -> Outcome {
@@ -95,9 +95,14 @@ fn every_problem_is_reported_with_its_place() {
             };
             world.control(file, [b"other.test:\n\n", *line, b" \t\r\n"].concat());
             deliver().assert_reports(&[report(&place, ", line 3")]);
-            indexed::write(&directory, file).unwrap();
-            deliver().assert_reports(&[report(&place.with_extension("cdb"), "")]);
-            std::fs::remove_file(place.with_extension("cdb")).unwrap();
+            match indexed::write(&directory, file) {
+                Err(IndexError::Zero(3)) => assert!(line.contains(&0)),
+                written => {
+                    written.unwrap();
+                    deliver().assert_reports(&[report(&place.with_extension("cdb"), "")]);
+                    std::fs::remove_file(place.with_extension("cdb")).unwrap();
+                }
+            }
             std::fs::remove_file(place).unwrap();
         }
         for (file, key) in ANYWHERE {

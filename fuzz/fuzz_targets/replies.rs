@@ -6,7 +6,10 @@ use libfuzzer_sys::fuzz_target;
 use qmail_remote::ipc::server_reply::ReplyText;
 use qmail_remote::network::fuzzing::replied;
 
-const KEYWORDS: [&str; 6] = ["STARTTLS", "SIZE", "PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH"];
+const KEYWORDS: [&str; 7] = ["STARTTLS", "SIZE", "PIPELINING", "8BITMIME", "SMTPUTF8", "AUTH", "CHUNKING"];
+
+/// Those that the program knows, in its order.
+const MECHANISMS: [&str; 3] = ["CRAM-MD5", "LOGIN", "PLAIN"];
 
 /// The lines of a reply, and what comes after it.
 type Lines<'a> = (Vec<&'a [u8]>, &'a [u8]);
@@ -51,6 +54,18 @@ fn kept(lines: &[&[u8]]) -> Vec<u8> {
     kept
 }
 
+/// The mechanisms that a reply to EHLO offers: words of the lines of AUTH, which older servers write `AUTH=`, too.
+fn mechanisms(lines: &[&[u8]]) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for line in &lines[1..] {
+        let text = String::from_utf8_lossy(line.get(4..).unwrap_or_default()).to_ascii_uppercase();
+        if let Some(list) = text.strip_prefix("AUTH").filter(|list| list.starts_with([' ', '\t', '='])) {
+            words.extend(list.split([' ', '\t', '\r', '\x0c', '=']).map(str::to_owned));
+        }
+    }
+    MECHANISMS.into_iter().filter(|name| words.iter().any(|word| word == name)).collect()
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((size, octets)) = data.split_first() else { return };
     // Few cases are long by themselves: `!`, an octet and two of a width stand for four times as many lines of that width.
@@ -81,4 +96,5 @@ fuzz_target!(|data: &[u8]| {
         });
         assert_eq!(reply.offers(keyword.as_bytes()), offers, "{keyword}");
     }
+    assert_eq!(reply.mechanisms(), mechanisms(&lines));
 });

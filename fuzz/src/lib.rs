@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 pub use placed::Placed;
 use placed::place;
-use reference::{Chosen, TOO_LONG};
+use reference::{Chosen, TOO_LONG, with_zero};
 use values::Refusal;
 
 /// More than one read of a list takes, and of such reads a whole number.
@@ -103,7 +103,8 @@ impl Case {
 /// - what is found, or the error, names that line of that file; the error that it is too long just where it is;
 /// - a file with that line alone, in its place, gives the same, and no line at all the same as empty files;
 /// - wherever the reads cut the text, the same;
-/// - from the lists' indices the same, without a line; none is written of a list with a line that is too long.
+/// - from the lists' indices the same, without a line; none is written of a list with a line that is too long, or with an
+///   octet 0 in a value.
 pub fn check<T: Placed + PartialEq + Debug>(
     lists: &[(&'static str, &[u8])],
     chosen: Option<Chosen<'_>>,
@@ -141,8 +142,12 @@ pub fn check<T: Placed + PartialEq + Debug>(
         let mut lines = text.split(|&octet| octet == b'\n');
         let is_too_long = lines.any(|line| line.len() >= TOO_LONG && line[0] != b'#');
         match indexed::write(&home.directory(), name) {
-            Ok(_) => assert!(!is_too_long, "an index of a line that is too long"),
+            Ok(_) => assert!(!is_too_long && with_zero(text).is_none(), "an index of what has none"),
             Err(IndexError::BadLine(_)) if is_too_long => written = false,
+            Err(IndexError::Zero(line)) => {
+                assert_eq!(Some(line), with_zero(text).map(|line| line as u64 + 1), "no octet 0 there");
+                written = false;
+            }
             Err(error) => panic!("index: {error:?}"),
         }
     }

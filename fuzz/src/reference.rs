@@ -41,6 +41,14 @@ pub fn choose<'a>(
     entries.min_by_key(|chosen| (chosen.level, std::cmp::Reverse(chosen.line)))
 }
 
+/// The number of the first line, from 1, with an octet 0 in its value; keys with one are nobody's.
+pub fn with_zero(text: &[u8]) -> Option<usize> {
+    let mut lines = text.split(|&octet| octet == b'\n');
+    lines
+        .position(|line| split(line).is_some_and(|(key, value)| !key.contains(&0) && value.contains(&0)))
+        .map(|at| at + 1)
+}
+
 /// Key in lower case, and value without trailing blanks.
 fn split(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let end = line.iter().rposition(|octet| !b" \t\r".contains(octet))?;

@@ -26,6 +26,9 @@ pub(crate) fn write(name: &str) -> Findings {
         Err(IndexError::BadLine(ControlError::BadLine { line, problem, .. })) => {
             (format!("{place}:{line}: error: {problem}"), false)
         }
+        Err(IndexError::Zero(line)) => {
+            (format!("{place}:{line}: error: an octet 0 in a value has no place in an index"), false)
+        }
         Err(IndexError::BadLine(_)) => (format!("{place}: cannot be read"), false),
         Err(IndexError::Changed) => (format!("{place}: was changed meanwhile; try again"), false),
     };

@@ -18,6 +18,7 @@ pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<Route
     let Some(Entry { line, value, .. }) = control.find::<Sealed>(FILE, &keys_for(sender), |_| true)? else {
         return Ok(None);
     };
+    let value = value?;
     Ok(Some(parse(Origin { file: FILE, line }, &value)?.with(value)))
 }
 

@@ -41,7 +41,7 @@ impl std::fmt::Debug for DomainCert {
 /// The certificate for this sender: by its domain, each suffix of it that starts at a dot, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainCert>, ControlError> {
     let entry = control.find::<Sealed>(FILE, &keys_for(sender), |_| true)?;
-    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value?)).transpose()
 }
 
 /// The keys that are asked for, best first.

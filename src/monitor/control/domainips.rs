@@ -26,7 +26,7 @@ pub struct DomainIps {
 /// What is asked for this sender: by its domain, each suffix of it that starts at a dot, the empty key, or `*`.
 pub fn look_up(control: &ControlDirectory, sender: &[u8]) -> Result<Option<DomainIps>, ControlError> {
     let entry = control.find::<Plain>(FILE, &keys_for(sender), |_| true)?;
-    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value)).transpose()
+    entry.map(|entry| parse(Origin { file: FILE, line: entry.line }, &entry.value?)).transpose()
 }
 
 /// The keys that are asked for, best first.

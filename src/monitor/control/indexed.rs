@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use cdb2::CDBMake;
+use memchr::memchr;
 
 use super::constant_database::Database;
 use super::keys::{Keys, key_and_value};
@@ -32,7 +33,7 @@ pub(super) fn find<M: Memory>(
         index.each(key, |mut value: M| {
             value.truncate(without_trailing_blanks(value.as_ref()).len());
             if wanted(value.as_ref()) {
-                last = Some(Entry { level, line: NO_LINE, value });
+                last = Some(Entry { level, line: NO_LINE, value: Ok(value) });
             }
         })?;
         if last.is_some() {
@@ -57,6 +58,8 @@ pub enum IndexError {
     Io(io::Error),
     /// A line is too long.
     BadLine(ControlError),
+    /// The value of this line, from 1, holds an octet 0: in an index that is damage.
+    Zero(u64),
     /// The list was changed meanwhile.
     Changed,
 }
@@ -94,10 +97,18 @@ fn write_as(directory: &Path, name: &'static str, unfinished: &Path) -> Result<u
     let mut failed = None;
     lines::each(&text, |number, line| match line {
         Line::Whole(line) => {
-            if let Some((key, value)) = key_and_value(line) {
-                if let Err(error) = records.add(&key.to_ascii_lowercase(), without_trailing_blanks(value)) {
-                    failed = Some(error);
-                }
+            // Nobody asks for a key with an octet 0, and in an index that is damage.
+            if let Some((key, value)) = key_and_value(line).filter(|(key, _)| memchr(0, key).is_none()) {
+                // Its reader takes the blank away. So a record is never zeros alone, as a crash leaves them.
+                let value = match without_trailing_blanks(value) {
+                    b"" => b" ",
+                    value => value,
+                };
+                let failure = match memchr(0, value) {
+                    Some(_) => Some(IndexError::Zero(number)),
+                    None => records.add(&key.to_ascii_lowercase(), value).map_err(IndexError::Io).err(),
+                };
+                failed = failed.take().or(failure);
                 count = count.saturating_add(1);
             }
             Ok(())
@@ -107,7 +118,7 @@ fn write_as(directory: &Path, name: &'static str, unfinished: &Path) -> Result<u
     })
     .map_err(IndexError::BadLine)?;
     if let Some(error) = failed {
-        return Err(error.into());
+        return Err(error);
     }
     records.finish()?;
     let file = File::options().write(true).open(unfinished)?;
@@ -165,7 +176,7 @@ mod tests {
     fn look_up(control: &ControlDirectory, keys: &[&str]) -> Result<Option<(usize, String)>, ControlError> {
         let keys = Keys::new(keys.iter().map(|key| key.as_bytes().to_vec()));
         let found = control.find::<Sealed>(TEXT, &keys, |value| value != b"unwanted")?;
-        Ok(found.map(|entry| (entry.level, String::from_utf8(entry.value.to_vec()).unwrap())))
+        Ok(found.map(|entry| (entry.level, String::from_utf8(entry.value.unwrap().to_vec()).unwrap())))
     }
 
     #[test]
@@ -257,6 +268,31 @@ mod tests {
             let expected = if is_damaged { Err(ControlError::Unreadable) } else { last.clone() };
             assert_eq!(look_up(&home.control(), &["a.test"]), expected, "{sector}");
         }
+    }
+
+    #[test]
+    fn many_empty_records_are_no_damage() {
+        let text = ":\n".repeat(1000);
+        let home = TestHome::new(&[(TEXT, text.as_bytes())]);
+        assert_eq!(write(&home.path(), TEXT).unwrap(), 1000);
+        assert_eq!(look_up(&home.control(), &[""]), Ok(Some((0, String::new()))));
+        assert_eq!(check(&File::open(home.path().join(INDEX)).unwrap()), Ok(()));
+        // As others write it: an empty value, and no blank.
+        write_index(&home, &[("", ""), ("a.test", "relay")]);
+        assert_eq!(look_up(&home.control(), &[""]), Ok(Some((0, String::new()))));
+    }
+
+    #[test]
+    fn an_octet_zero_in_a_value_is_damage_and_has_no_index() {
+        let home = TestHome::new(&[(TEXT, b"a.test:re\0lay\n#:\0\n\0:b\n\0\n")]);
+        assert!(matches!(write(&home.path(), TEXT), Err(IndexError::Zero(1))));
+        write_index(&home, &[("a.test", "re\0lay"), ("b.test", "relay")]);
+        assert_eq!(look_up(&home.control(), &["a.test"]), Err(ControlError::Unreadable));
+        assert_eq!(look_up(&home.control(), &["b.test"]), Ok(Some((0, "relay".to_owned()))));
+        let index = File::open(home.path().join(INDEX)).unwrap();
+        assert_eq!(check(&index), Err(ControlError::Unreadable));
+        std::fs::write(home.path().join(TEXT), "#:\0\n\0:\0\na\0:b\n\0\n").unwrap();
+        assert_eq!(write(&home.path(), TEXT).unwrap(), 0);
     }
 
     #[test]

@@ -64,8 +64,8 @@ pub(super) struct Entry<M> {
     pub(super) level: usize,
     /// The line's number, from 1; [`super::indexed::NO_LINE`] without one.
     pub(super) line: u64,
-    /// What follows the key's colon, without trailing blanks.
-    pub(super) value: M,
+    /// What follows the key's colon, without trailing blanks; an error when the line is too long.
+    pub(super) value: Result<M, ControlError>,
 }
 
 /// A line of so many octets is too long. What is read at once and the best value so far fit what an ordinary user may lock
@@ -82,8 +82,8 @@ pub enum Line<'a> {
 
 /// Searches `file` for the best of `keys`, which compare without regard to case. Of several lines with the
 /// same key the last one counts. Trailing blanks are stripped; empty lines, lines that start with `#`, lines
-/// without a key, and lines whose value is not `wanted` do not exist. A line that is too long is an error where it would
-/// have been the one.
+/// without a key, and lines whose value is not `wanted` do not exist. Nobody knows whether a line that is too long is
+/// wanted: it has an error for a value, which stops who needs it and nobody else.
 pub(super) fn find<M: Memory>(
     file: impl Read,
     name: &'static str,
@@ -91,38 +91,31 @@ pub(super) fn find<M: Memory>(
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Option<Entry<M>>, ControlError> {
     let mut best: Option<Entry<M>> = None;
-    // The best so far is a line that is too long: its level and its number.
-    let mut unusable: Option<(usize, u64)> = None;
     each_in(&mut M::zeroed(LONGEST_LINE)?, file, |number, line| {
-        let limit = best.as_ref().map(|entry| entry.level).or(unusable.map(|(level, _)| level));
-        let limit = limit.unwrap_or(usize::MAX);
+        let limit = best.as_ref().map_or(usize::MAX, |entry| entry.level);
         match line {
             Line::Whole(line) => {
                 if let Some((level, value)) = keys.find(line, limit) {
                     let value = without_trailing_blanks(value);
                     if wanted(value) {
                         let mut place = match best.take() {
-                            Some(entry) => entry.value,
-                            None => M::zeroed(0)?,
+                            Some(Entry { value: Ok(place), .. }) => place,
+                            Some(Entry { value: Err(_), .. }) | None => M::zeroed(0)?,
                         };
                         place.replace(value)?;
-                        best = Some(Entry { level, line: number, value: place });
-                        unusable = None;
+                        best = Some(Entry { level, line: number, value: Ok(place) });
                     }
                 }
             }
             Line::TooLong(start) => {
                 if let Some((level, _)) = keys.find(start, limit) {
-                    (best, unusable) = (None, Some((level, number)));
+                    best = Some(Entry { level, line: number, value: Err(too_long(name, number)) });
                 }
             }
         }
         Ok(())
     })?;
-    match unusable {
-        Some((_, line)) => Err(too_long(name, line)),
-        None => Ok(best),
-    }
+    Ok(best)
 }
 
 /// The error for a line that is needed and too long.
@@ -185,7 +178,7 @@ mod tests {
     fn look_up(text: &[u8], keys: &[&str]) -> Result<Option<(u64, String)>, ControlError> {
         let keys = Keys::new(keys.iter().map(|key| key.as_bytes().to_vec()));
         let found = find::<Sealed>(text, "smtproutes", &keys, |value| value != b"unwanted")?;
-        Ok(found.map(|entry| (entry.line, String::from_utf8(entry.value.to_vec()).unwrap())))
+        found.map(|entry| Ok((entry.line, String::from_utf8(entry.value?.to_vec()).unwrap()))).transpose()
     }
 
     #[test]

@@ -258,7 +258,7 @@ mod tests {
                 meanwhile();
                 true
             });
-            found.map(|entry| entry.map(|entry| String::from_utf8(entry.value.to_vec()).unwrap()))
+            found.map(|entry| entry.map(|entry| String::from_utf8(entry.value.unwrap().to_vec()).unwrap()))
         };
         let cut = || File::options().write(true).open(&path).unwrap().set_len(100_000).unwrap();
         let append = || File::options().append(true).open(&path).unwrap().write_all(b"#").unwrap();

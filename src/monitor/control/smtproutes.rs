@@ -35,8 +35,9 @@ pub fn look_up(
     let Some((protocol, file, entry)) = best else {
         return Ok(None);
     };
-    let route = parse(Origin { file, line: entry.line }, &entry.value)?;
-    Ok(Some((protocol, route.with(entry.value))))
+    let value = entry.value?;
+    let route = parse(Origin { file, line: entry.line }, &value)?;
+    Ok(Some((protocol, route.with(value))))
 }
 
 /// `!@` for bounces, the whole host, each suffix that starts at a dot, the empty key.
@@ -116,5 +117,22 @@ mod tests {
         assert_eq!(chosen("mx.example.test:q.test\n", "!@:s.test\n", sender), Some(Protocol::Qmtp));
         assert_eq!(chosen("mx.example.test:q.test\n", "!@:s.test\n", ""), Some(Protocol::Smtp));
         assert_eq!(chosen("!@:q.test\n", "!@:s.test\n", ""), Some(Protocol::Qmtp));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_stops_only_who_has_no_better_one_in_either_file() {
+        let long = |key: &str| format!("{key}:{}\n", "x".repeat(40_000));
+        let chosen = |qmtp: &str, smtp: &str| {
+            let files = [(QMTPROUTES, qmtp.as_bytes()), (SMTPROUTES, smtp.as_bytes())];
+            let arguments = ["mx.test", "a@b.test", "bob@example.test"].map(Into::into);
+            let found = look_up(&TestHome::new(&files).control(), &Invocation::parse(arguments).unwrap());
+            found.map(|route| route.unwrap().0)
+        };
+        let too_long = |file| Err(ControlError::BadLine { file, line: 1, problem: "the line is too long" });
+        assert_eq!(chosen(&long(".test"), "mx.test:s.test\n"), Ok(Protocol::Smtp));
+        assert_eq!(chosen("mx.test:q.test\n", &long(".test")), Ok(Protocol::Qmtp));
+        assert_eq!(chosen(":q.test\n", &long("")), Ok(Protocol::Qmtp));
+        assert_eq!(chosen(&long(""), ":s.test\n"), too_long(QMTPROUTES));
+        assert_eq!(chosen(":q.test\n", &long(".test")), too_long(SMTPROUTES));
     }
 }

@@ -124,7 +124,7 @@ pub fn look_up(
 ) -> Result<TlsRule, ControlError> {
     let (kinds, keys) = split(keys_for(destination, host));
     match control.find::<Plain>(FILE, &keys, |value| is_for(value, sender))? {
-        Some(entry) => parsed(&entry, &kinds),
+        Some(entry) => parsed(entry, &kinds),
         None => Ok(TlsRule::default_rule()),
     }
 }
@@ -138,7 +138,7 @@ pub fn look_up_exchanger(
     let host = Host::Name(exchanger.clone());
     let (kinds, keys) = split(specific_keys(exchanger.as_str().as_bytes(), &host));
     let entry = control.find::<Plain>(FILE, &keys, |value| is_for(value, sender))?;
-    entry.map(|entry| parsed(&entry, &kinds)).transpose()
+    entry.map(|entry| parsed(entry, &kinds)).transpose()
 }
 
 /// Whether the file is there.
@@ -151,9 +151,9 @@ fn split(keys: Vec<(Kind, Vec<u8>)>) -> (Vec<Kind>, Keys) {
     (kinds, Keys::new(keys))
 }
 
-fn parsed(entry: &Entry<Plain>, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
+fn parsed(entry: Entry<Plain>, kinds: &[Kind]) -> Result<TlsRule, ControlError> {
     let kind = *kinds.get(entry.level).ok_or(ControlError::Unreadable)?;
-    parse(&entry.value, Origin { file: FILE, line: entry.line }, kind)
+    parse(&entry.value?, Origin { file: FILE, line: entry.line }, kind)
 }
 
 /// All keys in the order in which the first match wins.

@@ -18,7 +18,7 @@ use crate::ipc::{Claim, Step, Unused};
 use crate::sys;
 
 /// The mechanisms that an EHLO reply offers, also in the form `AUTH=` of before RFC 2554.
-fn offered(extensions: &Extensions) -> Vec<Mechanism> {
+pub(super) fn offered(extensions: &Extensions) -> Vec<Mechanism> {
     let lines = extensions.texts().filter(|line| {
         let keyword = line.get(..4).unwrap_or_default();
         keyword.eq_ignore_ascii_case(b"AUTH") && matches!(line.get(4), Some(b' ' | b'\t' | b'='))

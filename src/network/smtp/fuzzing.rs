@@ -1,11 +1,13 @@
 //! What the fuzz targets reach of SMTP; see `network/fuzzing.rs`.
 #![forbid(unsafe_code)]
 
+use super::auth::offered;
 use super::body::Framing;
 use super::extensions::Extensions;
 use super::facts::fuzzing::measured;
 use super::replies::{Parser, Reply};
 use super::wire::Encoder;
+use crate::authentication::Mechanism;
 use crate::ipc::server_reply::ReplyText;
 
 /// A whole reply, and what came after it.
@@ -25,6 +27,12 @@ impl Replied {
     /// Whether it offers this extension.
     pub fn offers(&self, keyword: &[u8]) -> bool {
         Extensions::from(self.reply.clone()).offer(keyword)
+    }
+
+    /// The names of the mechanisms of AUTH that it offers.
+    pub fn mechanisms(&self) -> Vec<&'static str> {
+        let offered = offered(&Extensions::from(self.reply.clone()));
+        offered.into_iter().map(Mechanism::name).collect()
     }
 }
 
