@@ -14,9 +14,11 @@ mod held;
 
 use std::path::PathBuf;
 
+use openssl::ssl::SslAcceptor;
+
 use held::{PROGRAM, addressed, delivery_after, route_to_held};
 use world::smtp_sink::{Keep, Options, SmtpSink};
-use world::{Delivery, Letter, Needs, Outcome, World, certificates, in_world, programs};
+use world::{Delivery, Letter, Needs, Outcome, World, Zones, certificates, in_world, programs};
 
 /// What became of a delivery that ran out of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ enum Became {
     Crashed,
 }
 
+fn certificate() -> certificates::Identity {
+    certificates::Identity::self_signed(&["mx1.example.test"]).unwrap()
+}
+
 /// A server that takes everything, and has taken so many messages.
 struct Server {
     sink: SmtpSink,
@@ -36,10 +42,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(world: &World, is_under_tls: bool) -> Server {
+    fn start(world: &World, acceptor: Option<SslAcceptor>) -> Server {
         route_to_held(world);
-        let certificate = certificates::Identity::self_signed(&["mx1.example.test"]).unwrap();
-        let acceptor = is_under_tls.then(|| certificate.acceptor().unwrap());
         let options = Options { acceptor, keep: Keep::Digest, ..Options::named("mx1.example.test") };
         let sink = SmtpSink::start(&["192.0.2.10:25".parse().unwrap()], options).unwrap();
         Server { sink, taken: 0 }
@@ -120,11 +124,10 @@ fn failing_allocator(world: &World) -> PathBuf {
 }
 
 /// Delivers with memory for `step` allocations more each time, until there is enough.
-fn sweep_allocations(world: &World, is_under_tls: bool, step: usize) {
+fn sweep_allocations(world: &World, mut server: Server, step: usize) {
     world.require(Needs::ManyUids);
     world.require(Needs::Program("cc"));
     let allocator = failing_allocator(world);
-    let mut server = Server::start(world, is_under_tls);
     let mut seen = Vec::new();
     for allocations in (0..).step_by(step) {
         // By root: nothing but the program itself has the variables.
@@ -142,18 +145,35 @@ fn sweep_allocations(world: &World, is_under_tls: bool, step: usize) {
 /// The steps are for the time that it takes: with 1, it was seen for all of them.
 #[test]
 fn memory_that_ends_at_any_allocation_is_a_retry() {
-    in_world(|world| sweep_allocations(world, false, 11));
+    in_world(|world| sweep_allocations(world, Server::start(world, None), 11));
 }
 
 #[test]
 fn memory_that_ends_at_any_allocation_under_tls_is_a_retry() {
-    in_world(|world| sweep_allocations(world, true, 113));
+    in_world(|world| {
+        let acceptor = certificate().acceptor().unwrap();
+        sweep_allocations(world, Server::start(world, Some(acceptor)), 113);
+    });
+}
+
+#[test]
+fn memory_that_ends_in_a_look_up_or_at_a_signature_is_a_retry() {
+    in_world(|world| {
+        let certificate = certificate();
+        let server = Server::start(world, Some(certificate.acceptor_that_demands_one().unwrap()));
+        let _dns = world.dns(&Zones::new().signed("example.test", "@ MX 10 mx1\nmx1 A 192.0.2.10\n"));
+        world.control("smtproutes", "");
+        let files = certificate.write(&world.scratch(), "client").unwrap();
+        let line = format!("*:{}|{}\n", files.certificate.display(), files.key.display());
+        world.control("domaincerts", line);
+        sweep_allocations(world, server, 101);
+    });
 }
 
 /// Delivers with less and less of what `ulimit` calls `option`, until not even the C library's loader has enough: what it
 /// does then is out of the program's hands.
 fn sweep_limit(world: &World, option: &str, most: usize, step: usize) {
-    let mut server = Server::start(world, true);
+    let mut server = Server::start(world, Some(certificate().acceptor().unwrap()));
     let mut seen = Vec::new();
     for limit in (0..most).rev().step_by(step) {
         let outcome = delivery_after(world, &format!("ulimit {option} {limit}; ")).run();
@@ -180,7 +200,7 @@ fn a_limit_of_memory_is_a_retry_or_enough() {
 fn no_other_limit_is_in_the_way() {
     in_world(|world| {
         world.require(Needs::Program("prlimit"));
-        let mut server = Server::start(world, true);
+        let mut server = Server::start(world, Some(certificate().acceptor().unwrap()));
         // With a password to lock in memory, and a table to write to: the first failure of this server, long ago.
         let table = world.tcpto();
         let mut record = [0; 1024];

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Takes each protection of docs/threat-model.md out, one at a time, and sees whether its test fails. `make protections`;
-# arguments are words, and only entries that have one of them are gone through. All of it happens in a copy of the tree in
-# target/protections, with a build of its own; `results` and the output of each test, in `log`, stay there. Half an hour, or
-# more.
+# Takes each protection of docs/threat-model.md out, one at a time, and what SECURITY.md and docs/past-vulnerabilities.md claim
+# beside it, and sees whether its test fails. `make protections`; arguments are words, and only entries that have one of them
+# are gone through. All of it happens in a copy of the tree in target/protections, with a build of its own; `results` and the
+# output of each test, in `log`, stay there. Half an hour, or more.
 #
 # What is taken out stands in tests/audit/protections/*.txt. A paragraph there is one entry:
 #
-# attempt  a row of that document, by its first column
+# attempt  a row of these documents, by its first column
 # proof    the test that has to notice: its place and its name, or a dialogue
 # in       a file
 # -        a text that is there once
 # +        what stands there instead, when the protection is out
 # none     why a row has no protection to take out
 #
-# Where several layers would stop an attempt, all go, but for those of the sandbox in section 4: each of them is seen alone, by
+# Where several layers would stop an attempt, all go, but for those of the sandbox in sections 4 and 6: each of them is seen alone, by
 # a test that attempts what it alone stops. What is out must not stop all work instead: after a test that has noticed there is
 # a plain delivery, and `results` says where that fails, too. No entry lets a process of root's do what could harm the machine:
 # what is added to a table is one call, and the attempt at it changes nothing (sandbox/examples/attempt/attacks.rs).

@@ -29,6 +29,17 @@ fn every_dependency_has_a_reason() {
     assert_eq!(without_a_reason(made_up), ["b", "c"]);
 }
 
+/// No release goes on after an overflow, as docs/past-vulnerabilities.md says, or a panic.
+#[test]
+fn overflow_ends_a_release_as_a_panic_does() {
+    let manifest = read("Cargo.toml");
+    let (_, profile) = manifest.split_once("\n[profile.release]\n").unwrap();
+    let profile: Vec<&str> = profile.lines().take_while(|line| !line.starts_with('[')).collect();
+    for line in ["overflow-checks = true", "panic = \"abort\""] {
+        assert!(profile.contains(&line), "{line}");
+    }
+}
+
 /// Nothing but `fuzz/` turns on what is there for the fuzz targets alone.
 #[test]
 fn no_build_of_the_program_has_the_fuzzers_door() {

@@ -1,5 +1,6 @@
 //! tests/audit/protections/: every attempt of docs/threat-model.md has an entry there, its first proof is one's, and no entry
-//! has a proof that its row does not name; what it takes out is in the sources. That tests notice is seen by `make protections`.
+//! has a proof that its row does not name; what it takes out is in the sources. Of each row of SECURITY.md and of
+//! docs/past-vulnerabilities.md a proof is some entry's. That tests notice is seen by `make protections`.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +66,17 @@ fn problems_of(entry: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String
     problems
 }
 
-/// What is wrong with the entries for these attempts.
-fn problems(data: &str, attempts: &Attempts<'_>) -> Vec<String> {
+/// Whether a row that names `span` has this proof of an entry: the test or the place itself, or a place among several.
+fn names(span: &str, proof: &str) -> bool {
+    let (place, test) = proof.split_once(' ').unwrap_or((proof, proof));
+    match span.split_once('*') {
+        Some((start, end)) => place.starts_with(start) && place.ends_with(end),
+        None => span == test || span == place || span.ends_with('/') && place.starts_with(span),
+    }
+}
+
+/// What is wrong with the entries for these attempts; of each of the `claims` an entry, of whatever attempt, has a proof.
+fn problems(data: &str, attempts: &Attempts<'_>, claims: &Attempts<'_>) -> Vec<String> {
     let is_comment = |entry: &str| entry.lines().all(|line| line.starts_with('#'));
     let entries: Vec<&str> =
         data.split("\n\n").map(str::trim_end).filter(|entry| !is_comment(entry)).collect();
@@ -78,10 +88,18 @@ fn problems(data: &str, attempts: &Attempts<'_>) -> Vec<String> {
             problems.push(format!("no entry with the first proof: {attempt}"));
         }
     }
+    for (claim, proofs) in claims {
+        let mut all = entries.iter().filter_map(|entry| of(entry, "proof"));
+        if !all.any(|proof| proofs.iter().any(|span| names(span, proof))) {
+            problems.push(format!("no entry has one of its proofs: {claim}"));
+        }
+    }
     for entry in entries {
-        match of(entry, "attempt").and_then(|attempt| attempts.get(attempt)) {
+        match of(entry, "attempt").and_then(|attempt| attempts.get(attempt).or_else(|| claims.get(attempt))) {
             None => problems.push(format!("no row: {entry}")),
-            Some(proofs) if proof(entry).is_some_and(|it| !proofs.contains(&it)) => {
+            Some(proofs)
+                if of(entry, "proof").is_some_and(|it| !proofs.iter().any(|span| names(span, it))) =>
+            {
                 problems.push(format!("the row does not name the proof: {entry}"));
             }
             Some(_) => {}
@@ -96,8 +114,15 @@ fn every_attempt_says_how_its_protection_is_taken_out() {
     let document = read("docs/threat-model.md");
     let attempts = attempts(&document);
     assert!(attempts.len() > 50, "only {} attempts were found", attempts.len());
+    let others = [read("SECURITY.md"), read("docs/past-vulnerabilities.md")];
+    let mut claims = BTreeMap::new();
+    for other in &others {
+        let rows = self::attempts(other);
+        assert!(rows.len() > 15, "only {} claims were found", rows.len());
+        claims.extend(rows);
+    }
     let data = files(&["tests/audit/protections"], ".txt").iter().map(|file| read(file)).collect::<Vec<_>>();
-    assert_eq!(problems(&data.join("\n"), &attempts), [""; 0]);
+    assert_eq!(problems(&data.join("\n"), &attempts, &claims), [""; 0]);
 }
 
 #[test]
@@ -106,7 +131,11 @@ fn an_entry_that_takes_nothing_out_is_seen() {
                 in src/main.rs\n- qmail_remote::run(\n+\n\nattempt b\nnone because of the test\n";
     let document = "| if | then | proof |\n|-|-|-|\n| a | x | [`an_entry_that_takes_nothing_out_is_seen`](x), `y` |\n\
                     | b | x | `z` |\n";
-    assert_eq!(problems(good, &attempts(document)), [""; 0]);
+    let claim = "| if | then | proof |\n|-|-|-|\n| c | x | `tests/documents/`, `z` |\n";
+    let found =
+        |data: &str, document: &str, claim: &str| problems(data, &attempts(document), &attempts(claim));
+    assert_eq!(found(good, document, claim), [""; 0]);
+    assert_eq!(found(good, document, &claim.replace("documents/", "*tions.rs")), [""; 0]);
     for (from, to) in [
         ("# a file\n\nattempt a", "# a file\nattempt a"),
         ("attempt b", "attempt c"),
@@ -122,9 +151,12 @@ fn an_entry_that_takes_nothing_out_is_seen() {
         ("in src/main.rs\n- qmail_remote::run(\n+\n", ""),
         ("none because of the test\n", ""),
     ] {
-        assert_ne!(problems(&good.replacen(from, to, 1), &attempts(document)), [""; 0], "{from} to {to}");
+        assert_ne!(found(&good.replacen(from, to, 1), document, claim), [""; 0], "{from} to {to}");
     }
     for (from, to) in [("[`an_entry", "`y`, [`an_entry"), ("`an_entry", "`no_entry")] {
-        assert_ne!(problems(good, &attempts(&document.replacen(from, to, 1))), [""; 0], "{from} to {to}");
+        assert_ne!(found(good, &document.replacen(from, to, 1), claim), [""; 0], "{from} to {to}");
+    }
+    for to in ["tests/no", "tests/*.txt"] {
+        assert_ne!(found(good, document, &claim.replace("tests/documents/", to)), [""; 0], "{to}");
     }
 }

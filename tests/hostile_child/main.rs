@@ -220,13 +220,20 @@ fn a_child_that_is_silent_stopped_or_deaf_is_killed(world: &World) {
         directory.display()
     );
     world.control("tlsdestinations", rules);
-    let scripts =
-        ["silence", "stopped", "pipe-left-to-another", "flood-for-a-large-file", "flood-for-small-answers"];
-    let running: Vec<Running> = scripts.iter().map(|script| start(world, script)).collect();
+    let silent = "ZThe network process was silent for too long and was stopped. (#4.3.0)\n";
+    let scripts = [
+        ("silence", silent),
+        ("silence-in-a-session", silent),
+        ("stopped", silent),
+        ("pipe-left-to-another", silent),
+        ("flood-for-a-large-file", silent),
+        ("flood-for-small-answers", silent),
+        ("silence-after-end-of-data", DUPLICATE),
+    ];
+    let running: Vec<Running> = scripts.iter().map(|(script, _)| start(world, script)).collect();
     let children: Vec<Pid> = running.iter().map(Running::child_pid).collect();
-    for running in running {
-        let silent = "ZThe network process was silent for too long and was stopped. (#4.3.0)\n";
-        running.wait().assert_reports(&[silent]);
+    for (running, (_, report)) in running.into_iter().zip(scripts) {
+        running.wait().assert_reports(&[report]);
     }
     for child in children {
         assert!(!exists(child), "the child outlived its monitor");

@@ -350,6 +350,14 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
         }
         "closed-pipe" => drop(monitor),
         "silence" => {}
+        // Where there is a `tlsdestinations`, it is asked.
+        "silence-in-a-session" => {
+            send_all(&[begin(), connected(), asks_for_policy(), replied(Step::Greeting, "220 mx")]);
+        }
+        "silence-after-end-of-data" => {
+            let way = up_to_end_of_data();
+            send_all(&[&way[..2], &[asks_for_policy()], &way[2..]].concat());
+        }
         "pipe-left-to-another" => {
             // What no confined child can do: another process keeps the pipe for as long as somebody could answer.
             let mut keeper = std::process::Command::new("/bin/sh");

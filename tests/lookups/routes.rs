@@ -76,6 +76,9 @@ fn the_longest_key_wins_and_the_last_of_equals() {
             ("example.org", SENDER, at("192.0.2.15:25"), "route smtproutes:1"),
         ];
         check(world, &mut network, &[("smtproutes", routes)], &rows);
+        rows = vec![("mx.example.test", SENDER, at("192.0.2.12:25"), "route smtproutes:1")];
+        let routes = ".example.test:192.0.2.12\n.test:192.0.2.14\n:192.0.2.15\n";
+        check(world, &mut network, &[("smtproutes", routes)], &rows);
         rows = vec![("example.test", SENDER, at("192.0.2.12:25"), "route smtproutes:3")];
         let routes = "# :192.0.2.11\r\n\r\nexample.test:192.0.2.12 \t\r\nother.test:192.0.2.11";
         check(world, &mut network, &[("smtproutes", routes)], &rows);

@@ -99,6 +99,21 @@ fn the_common_name_counts_only_without_alternative_names() {
 }
 
 #[test]
+fn a_name_does_not_end_at_a_nul() {
+    in_world(|world| {
+        let _dns = secure_dns();
+        check(
+            world,
+            &[
+                names(&["mx1.example.test\0.other.test"], NEITHER),
+                names(&["other.test", "mx1.example.test\0"], NEITHER),
+                common_name("mx1.example.test\0.other.test", &[], NEITHER),
+            ],
+        );
+    });
+}
+
+#[test]
 fn an_address_literal_is_named_by_an_address() {
     in_world(|world| {
         let authority = Authority::new("Partner authority").unwrap();

@@ -47,7 +47,7 @@ fn a_monitor_that_signs_has_random_numbers() {
 
 #[test]
 fn every_call_outside_the_table_kills() {
-    for who in ["monitor", "reader", "updater", "signer"] {
+    for who in ["monitor", "reader", "updater", "signer", "all"] {
         let sweep = command(&["sweep", who]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&sweep.stdout), "", "{who}");
         assert_eq!(Ended::from(sweep.status), Ended::Done, "{who}");

@@ -175,6 +175,23 @@ fn evidence(unanswered: &[&str], answered: &[&str]) -> Evidence {
 }
 
 #[test]
+fn one_delivery_is_believed_of_half_the_table_of_either_kind() {
+    let mut evidence = Evidence::default();
+    let addresses: Vec<_> = (1..=17).map(|number| ip(&format!("192.0.2.{number}"))).collect();
+    for &address in &addresses {
+        evidence.answered(address);
+        evidence.answered(address);
+    }
+    assert_eq!(evidence.answered, addresses[..16]);
+    let said: Vec<_> = addresses.iter().map(|&address| evidence.unanswered(address)).collect();
+    assert_eq!(said.iter().position(|said| *said == Err(Broken::Lied)), Some(16));
+    assert_eq!(evidence.unanswered, addresses[..16]);
+    let mut evidence = Evidence::default();
+    assert_eq!(evidence.unanswered(addresses[0]), Ok(()));
+    assert_eq!(evidence.unanswered(addresses[0]), Err(Broken::Lied));
+}
+
+#[test]
 fn a_file_of_another_size_or_kind_is_no_table() {
     for size in [0, 1, 1023, 1025, 2048] {
         assert!(Home::with(&vec![0; size]).open().is_none(), "{size}");
