@@ -148,7 +148,13 @@ fn could_start_a_line(start: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
     use super::*;
+    use crate::network::channel::Socket;
 
     /// Parses `octets` as they arrive in pieces of `size`; the reply, and what is left over.
     fn parse(octets: &[u8], size: usize) -> Result<Option<(Reply, Vec<u8>)>, NoReply> {
@@ -223,5 +229,30 @@ mod tests {
         assert!(!replies.is_empty());
         replies.pending.clear();
         assert!(replies.is_empty());
+    }
+
+    /// The codes of what is left over: `pending` has been read, and `arrived` has not.
+    fn left_over(pending: &[u8], arrived: &[u8]) -> Result<Vec<u16>, NoReply> {
+        let (ours, mut servers) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        servers.write_all(arrived).unwrap();
+        let socket = Socket::new(OwnedFd::from(ours).into(), Deadline::after(Duration::ZERO));
+        let mut replies = Replies { pending: pending.to_vec() };
+        let codes = replies.left_over(&mut Channel::Plain(socket))?;
+        assert_eq!(replies.pending, [pending, arrived].concat(), "they stay there");
+        Ok(codes.into_iter().map(ReplyCode::value).collect())
+    }
+
+    #[test]
+    fn what_is_left_over_has_its_codes_or_is_no_replies_or_too_much() {
+        assert_eq!(left_over(b"", b""), Ok(vec![]));
+        assert_eq!(left_over(b"250 o", b"k\r\n554-no\r\n554 no\r\n421 bye\r\n"), Ok(vec![250, 554, 421]));
+        assert_eq!(left_over(b"250 ok\r\n", b""), Ok(vec![250]));
+        for torn in [&b"250 ok\r\n25"[..], b"250-ok\r\n", b"SSH-2.0\r\n"] {
+            assert_eq!(left_over(b"", torn), Err(NoReply::NotSmtp), "{}", torn.escape_ascii());
+        }
+        let most = b"250 ok\r\n".repeat(MOST_OCTETS / 8);
+        assert_eq!(left_over(b"", &most), Ok(vec![250; MOST_OCTETS / 8]));
+        assert_eq!(left_over(b"250 ok\r\n", &most), Err(NoReply::NotSmtp));
     }
 }
