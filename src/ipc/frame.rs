@@ -93,11 +93,6 @@ impl Decoder {
     }
 }
 
-/// Writes `value` as one frame, wholly.
-pub fn send<T: Serialize>(pipe: impl AsFd, value: &T) -> Result<(), FrameError> {
-    write_all(pipe, &encode(value)?)
-}
-
 /// Writes whole frames.
 pub(super) fn write_all(pipe: impl AsFd, mut left: &[u8]) -> Result<(), FrameError> {
     while !left.is_empty() {

@@ -16,6 +16,7 @@ mutants() {
         --file src/monitor/permits.rs --file src/monitor/outcome.rs --file 'src/monitor/outcome/*.rs' \
         --file src/network/dane.rs --file src/ipc/server_reply.rs --file src/network/smtp/replies.rs \
         --file src/network/smtp/wire.rs --file src/network/smtp/body.rs \
+        --file src/network/tls/dane.rs --file src/ipc/frame.rs --file src/authentication.rs \
         --file src/tls_policy.rs --file src/report.rs "$@"
 }
 
@@ -23,7 +24,7 @@ mutants() {
 export CARGO_PROFILE_DEV_DEBUG=0
 status=0
 mutants --timeout 90 "$@" -- --locked --lib -- \
-    monitor::outcome monitor::permits network::dane network::smtp ipc:: tls_policy report || status=$?
+    monitor::outcome monitor::permits network::dane network::smtp ipc:: authentication tls_policy report || status=$?
 # 2: some were missed; 3: some did not end, which is noticed, too.
 case "$status" in 0 | 3) exit 0 ;; 2) ;; *) exit "$status" ;; esac
 mutants --timeout 900 --iterate --baseline skip "$@" -- --locked

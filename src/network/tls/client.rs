@@ -61,7 +61,7 @@ pub(in crate::network) fn handshake(
     let mut signer = |scheme, octets: &[u8]| monitor.ask_to_sign(scheme, octets);
     let stream = provider::with_signer(&mut signer, || complete(session.connect(stream)))?;
     if peer.is_probed {
-        probe::session(stream.ssl(), dane::matched(stream.ssl(), armed), monitor);
+        probe::session(stream.ssl(), ffi::matched_record(stream.ssl()), monitor);
     }
     let proof = proof::prove(stream.ssl(), peer, armed, monitor)?;
     Ok((stream, proof))

@@ -44,13 +44,6 @@ pub(super) fn arm(
     Ok(if usable { Armed::Yes } else { Armed::No })
 }
 
-/// Usage, selector and matching type of the record that matched.
-pub(super) fn matched(session: &SslRef, armed: Armed) -> Option<(u8, u8, u8)> {
-    let has_matched =
-        armed == Armed::Yes && session.verify_result() == X509VerifyResult::OK && ffi::has_matched(session);
-    if has_matched { ffi::matched_record(session) } else { None }
-}
-
 /// Whether a handshake that has succeeded did so with a match. OpenSSL has checked it; asked again, since everything
 /// rests on it.
 pub(super) fn check(session: &SslRef) -> Result<(), TlsFailure> {

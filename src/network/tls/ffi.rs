@@ -183,8 +183,8 @@ pub(super) fn has_matched(session: &SslRef) -> bool {
     unsafe { SSL_get0_dane_authority(session.as_ptr(), null_mut(), null_mut()) >= 0 }
 }
 
-/// SSL_get0_dane_tlsa(3): usage, selector and matching type of the record that matched. Means nothing unless the
-/// verification succeeded.
+/// SSL_get0_dane_tlsa(3): usage, selector and matching type of the record that matched. None: none did, or the
+/// verification failed.
 pub(super) fn matched_record(session: &SslRef) -> Option<(u8, u8, u8)> {
     let (mut usage, mut selector, mut matching) = (0, 0, 0);
     // SAFETY: the session lives through the call; three octets are written, null pointers mean that the data is not
