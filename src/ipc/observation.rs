@@ -3,11 +3,55 @@
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use crate::host::HostName;
+
+/// The first few of some things: what fits a frame and a screen. Small things would take more memory than frames do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<T>")]
+pub struct Few<T>(Vec<T>);
+
+/// There are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+impl<T> Few<T> {
+    /// The most there may be.
+    pub const MAX: usize = 16;
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> FromIterator<T> for Few<T> {
+    /// As many of them as there may be.
+    fn from_iter<I: IntoIterator<Item = T>>(things: I) -> Few<T> {
+        Few(things.into_iter().take(Self::MAX).collect())
+    }
+}
+
+impl<T> TryFrom<Vec<T>> for Few<T> {
+    type Error = TooMany;
+
+    fn try_from(things: Vec<T>) -> Result<Few<T>, TooMany> {
+        if things.len() <= Self::MAX { Ok(Few(things)) } else { Err(TooMany) }
+    }
+}
+
+impl std::fmt::Display for TooMany {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("too many")
+    }
+}
 
 /// One thing that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +85,7 @@ pub struct ExchangerSeen {
     /// Its name; none for an address.
     pub name: Option<HostName>,
     /// Where it may be reached.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Few<IpAddr>,
     /// Whether DNSSEC vouches for its name, or a control file gives it.
     pub name_is_secure: bool,
     /// What TLSA records demand.
@@ -58,9 +102,9 @@ pub enum TlsaSeen {
     /// There are none, or none that are secure.
     Absent,
     /// These are usable, under this name.
-    Match(HostName, Vec<RecordSeen>),
+    Match(HostName, Few<RecordSeen>),
     /// There are some, and none is usable: these, under this name.
-    Unusable(HostName, Vec<RecordSeen>),
+    Unusable(HostName, Few<RecordSeen>),
     /// They cannot be looked up.
     Unknown,
 }
@@ -93,7 +137,7 @@ pub struct CertificateSeen {
     /// Its issuer.
     pub issuer: Reason,
     /// The alternative names for hosts and addresses.
-    pub names: Vec<Reason>,
+    pub names: Few<Reason>,
     /// Until when it is valid.
     pub not_after: Reason,
     /// SHA-256 of the certificate, hexadecimal: what a rule with `%` compares.

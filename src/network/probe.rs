@@ -15,13 +15,11 @@ use super::exchangers::{self, Exchanger};
 use crate::ipc::Claim;
 use crate::ipc::child_end::ChildEnd;
 use crate::ipc::observation::{
-    CertificateSeen, ExchangerSeen, Observation, RecordSeen, ResolverSeen, SessionSeen, TlsaSeen,
+    CertificateSeen, ExchangerSeen, Few, Observation, RecordSeen, ResolverSeen, SessionSeen, TlsaSeen,
 };
 use crate::ipc::reason::Reason;
 use crate::plan::Plan;
 
-/// No more of anything is told of than fits a frame and a screen.
-const MOST: usize = 16;
 /// Octets of a record's data that are told: enough for a digest of SHA-256.
 const SHOWN: usize = 32;
 
@@ -35,7 +33,7 @@ pub(super) fn resolver(plan: &Plan, monitor: &mut ChildEnd) {
 
 /// Tells which servers will be tried.
 pub(super) fn exchangers(found: &[Exchanger], monitor: &mut ChildEnd) {
-    for exchanger in found.iter().take(MOST) {
+    for exchanger in found.iter().take(Few::<Exchanger>::MAX) {
         let tlsa = match &exchanger.dane {
             Dane::NotAsked => TlsaSeen::NotAsked,
             Dane::Insecure => TlsaSeen::Insecure,
@@ -46,7 +44,7 @@ pub(super) fn exchangers(found: &[Exchanger], monitor: &mut ChildEnd) {
         };
         let seen = ExchangerSeen {
             name: exchanger.name.clone(),
-            addresses: exchanger.addresses.iter().copied().take(MOST).collect(),
+            addresses: exchanger.addresses.iter().copied().collect(),
             name_is_secure: exchanger.status == NameStatus::Secure,
             tlsa,
         };
@@ -54,12 +52,12 @@ pub(super) fn exchangers(found: &[Exchanger], monitor: &mut ChildEnd) {
     }
 }
 
-fn seen_records(records: &[TlsaRecord]) -> Vec<RecordSeen> {
+fn seen_records(records: &[TlsaRecord]) -> Few<RecordSeen> {
     let seen = |record: &TlsaRecord| RecordSeen {
         parameters: (record.usage, record.selector, record.matching),
         data: hex(record.data.get(..SHOWN).unwrap_or(&record.data)),
     };
-    records.iter().take(MOST).map(seen).collect()
+    records.iter().map(seen).collect()
 }
 
 /// Tells of a session whose handshake has come to its end, whatever its certificate proves.
@@ -68,7 +66,7 @@ pub(super) fn session(session: &SslRef, matched: Option<(u8, u8, u8)>, monitor: 
     let seen =
         SessionSeen { version: Reason::new(session.version_str()), cipher: Reason::new(cipher), matched };
     tell(monitor, Observation::Session(seen));
-    for certificate in session.peer_cert_chain().into_iter().flatten().take(MOST) {
+    for certificate in session.peer_cert_chain().into_iter().flatten().take(Few::<CertificateSeen>::MAX) {
         tell(monitor, Observation::Certificate(seen_of(certificate)));
     }
 }
@@ -83,7 +81,7 @@ fn tell(monitor: &mut ChildEnd, observation: Observation) {
 }
 
 fn seen_of(certificate: &X509Ref) -> CertificateSeen {
-    let names = certificate.subject_alt_names().into_iter().flatten().take(MOST).filter_map(|name| {
+    let names = certificate.subject_alt_names().into_iter().flatten().filter_map(|name| {
         let address = name.ipaddress().map(|octets| match octets.len() {
             4 => octets.iter().map(ToString::to_string).collect::<Vec<_>>().join("."),
             _ => hex(octets).as_str().to_owned(),

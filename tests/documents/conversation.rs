@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use qmail_remote::host::HostName;
 use qmail_remote::ipc::frame::MAX_CONTENT;
+use qmail_remote::ipc::observation::Few;
 use qmail_remote::ipc::qmtp_answer::QmtpAnswer;
 use qmail_remote::ipc::reason::Reason;
 use qmail_remote::ipc::secret::Secret;
@@ -184,6 +185,7 @@ fn the_bounds_are_those_of_the_types() {
         ("Server", MOST_CONNECTIONS),
         ("AnchorQuery", MOST_ANCHOR_QUERIES.into()),
         ("IpAddr", MOST_UNANSWERED),
+        ("Observation", Few::<()>::MAX),
         ("QmtpAnswer", QmtpAnswer::MAX),
         ("Piece", Piece::MAX),
         ("Piece", MOST_OCTETS),

@@ -12,6 +12,7 @@
 
 mod descriptors;
 mod orders;
+mod probe;
 mod program;
 mod signatures;
 
@@ -29,6 +30,7 @@ use orders::{
     a_delivery_cut_off_anywhere_is_no_success, a_success_takes_every_step_once_and_in_its_order,
     every_exit_code_and_every_deadly_signal_is_a_temporary_failure,
 };
+use probe::a_probe_that_is_told_too_much_is_stopped_and_modest;
 use world::certificates::{Content, Identity};
 use world::{Delivery, Identity as User, Letter, Message, Needs, Outcome, Running, World, in_world_named};
 
@@ -84,6 +86,10 @@ const TESTS: &[Test] = &[
         lies_about_addresses_end_the_child_and_harm_half_of_the_table,
     ),
     ("a_panic_in_the_monitor_is_a_temporary_failure", a_panic_in_the_monitor_is_a_temporary_failure),
+    (
+        "a_probe_that_is_told_too_much_is_stopped_and_modest",
+        a_probe_that_is_told_too_much_is_stopped_and_modest,
+    ),
 ];
 
 fn main() {

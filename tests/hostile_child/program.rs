@@ -18,7 +18,7 @@ use qmail_remote::plan::Plan;
 use qmail_remote::tls_policy::Proof;
 use sandbox::ChildProfile;
 
-use crate::{descriptors, orders, signatures};
+use crate::{descriptors, orders, probe, signatures};
 
 /// Hosts that name a script, and nothing that a test runner says, start with this.
 pub(crate) const PREFIX: &str = "script-";
@@ -30,6 +30,7 @@ pub(crate) fn run_if_called() {
             qmail_remote::startup::hygiene().unwrap();
             panic!("as told");
         }
+        Some(host) if host.trim_start_matches(PREFIX).starts_with(probe::PREFIX) => probe::run(attack),
         Some(host) if host.starts_with(PREFIX) => qmail_remote::run(attack),
         _ => {}
     }
@@ -132,6 +133,7 @@ fn attack(plan: &Plan, profile: &ChildProfile, mut monitor: ChildEnd) -> ! {
             std::process::exit(1);
         }
     };
+    probe::attack(script.trim_start_matches(PREFIX), send);
     let send_all = |messages: &[Message]| send(&frames(messages));
     let whole = frames(&[begin()]);
     let with_end = |rest: &[Message]| [&up_to_end_of_data()[..], rest].concat();

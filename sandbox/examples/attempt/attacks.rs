@@ -313,6 +313,7 @@ fn on_descriptors(name: &str) -> Option<Call> {
         "fsync" => call(libc::SYS_fsync, []),
         "pread64-of-another" => call(libc::SYS_pread64, [4]),
         "pwrite64" => call(libc::SYS_pwrite64, [u64::MAX]),
+        "pwrite64-message" => call(libc::SYS_pwrite64, [0]),
         "pwritev" => call(libc::SYS_pwritev, [u64::MAX]),
         "sendfile" => call(libc::SYS_sendfile, [u64::MAX]),
         "splice" => call(libc::SYS_splice, [u64::MAX]),

@@ -1,8 +1,9 @@
 //! What the monitor may do beside [`common`](super::common): kill its child, and see it dead.
 
-use super::rule::{Arg, Is, Rule, When, flags, one_of, rule};
+use super::rule::{Arg, Is, Rule, When, flags, is_not, one_of, rule};
 use libc::{
     AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, F_GETFD, LOCK_EX, LOCK_NB, LOCK_UN, O_CLOEXEC, O_NONBLOCK, SIGKILL,
+    STDIN_FILENO,
 };
 
 /// What a monitor that [reads files](crate::ReadsFiles) may do beside [`RULES`]. A path is behind a pointer, which a filter
@@ -41,7 +42,11 @@ pub(super) const UPDATES_FILE: &[Rule] = &[
         When::Args(&[&[one_of!(1, LOCK_EX | LOCK_NB, LOCK_UN)]]),
         "the file that is updated, against other deliveries; never waiting for one that does not end"
     ),
-    rule!(SYS_pwrite64, When::Always, "a record of the file that is updated, in its place"),
+    rule!(
+        SYS_pwrite64,
+        When::Args(&[&[is_not!(0, STDIN_FILENO)]]),
+        "a record of the file that is updated, in its place; not the message"
+    ),
 ];
 
 /// What a monitor that [signs](crate::Signs) may do beside [`RULES`].
@@ -66,7 +71,11 @@ pub(super) const RULES: &[Rule] = &[
         "a child that is silent or lies"
     ),
     rule!(SYS_wait4, When::Always, "how the child ended"),
-    rule!(SYS_write, When::Always, "replies to the child, and the reports"),
+    rule!(
+        SYS_write,
+        When::Args(&[&[is_not!(0, STDIN_FILENO)]]),
+        "replies to the child, and the reports; not the message"
+    ),
     rule!(
         SYS_fcntl,
         When::Args(&[&[one_of!(1, F_GETFD)]]),

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 
-use qmail_remote::ipc::observation::{CertificateSeen, Observation, ResolverSeen, SessionSeen, TlsaSeen};
+use qmail_remote::ipc::observation::{
+    CertificateSeen, Few, Observation, ResolverSeen, SessionSeen, TlsaSeen,
+};
 use qmail_remote::monitor::control::tlsdestinations::TlsRule;
 use qmail_remote::monitor::outcome::Seen;
 use qmail_remote::plan::Plan;
@@ -46,7 +48,7 @@ pub(super) struct Rule {
 #[derive(Serialize)]
 pub(super) struct Exchanger {
     pub(super) name: Option<String>,
-    pub(super) addresses: Vec<IpAddr>,
+    pub(super) addresses: Few<IpAddr>,
     /// Whether DNSSEC vouches for its name, or a control file gives it.
     pub(super) name_is_secure: bool,
     pub(super) tlsa: TlsaSeen,
