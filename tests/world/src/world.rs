@@ -50,6 +50,8 @@ pub enum Needs {
     OpenSmtpd,
     /// nsd, unbound, and the signing tools of ldns.
     NameServers,
+    /// That a process may trace others of its user: Yama does not forbid it to all.
+    Tracing,
     /// A program by its name.
     Program(&'static str),
 }
@@ -157,9 +159,15 @@ impl World {
             Needs::Exim => self.lacks(Needs::ManyUids).or_else(|| not_unpacked(exim::PROGRAM)),
             Needs::OpenSmtpd => self.lacks(Needs::ManyUids).or_else(|| not_unpacked(opensmtpd::PROGRAM)),
             Needs::NameServers => missing(&["nsd", "unbound", "ldns-keygen", "ldns-signzone"]),
+            Needs::Tracing => forbids_tracing(),
             Needs::Program(name) => missing(&[name]),
         }
     }
+}
+
+fn forbids_tracing() -> Option<String> {
+    let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?;
+    (scope.trim() != "0").then(|| "no tracing: Yama forbids it".to_owned())
 }
 
 /// Writes a file of mode 644 whatever the umask says.
