@@ -12,6 +12,7 @@
 mod administrators;
 mod conversation;
 mod dependencies;
+mod figures;
 mod protections;
 mod references;
 mod syscalls;
