@@ -13,7 +13,7 @@ use hickory_resolver::config::{NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, OpCode, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
@@ -213,11 +213,18 @@ impl Resolver {
         options.use_edns = true;
         options.edns_payload_len = PAYLOAD;
         options.recursion_desired = true;
-        let mut request = DnsRequest::from_query(Query::query(name.clone(), kind), options);
+        let question = Query::query(name.clone(), kind);
+        let mut request = DnsRequest::from_query(question.clone(), options);
         // RFC 6840 section 5.7: AD in the query asks for the answer's status without its signatures.
         request.metadata.authentic_data = true;
         let (code, response) = match server.send(request).first_answer().await {
+            // By TCP hickory looks at the id alone (RFC 5452 section 9.1), and of an UPDATE it takes records without data.
+            Ok(response) if response.queries != [question.clone()] => return Attempt::Silent,
+            Ok(response) if response.metadata.op_code != OpCode::Query => return Attempt::Silent,
             Ok(response) => (response.metadata.response_code, Some(response)),
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) if *denial.query != question => {
+                return Attempt::Silent;
+            }
             // A referral: the server does not look anything up for us.
             Err(NetError::Dns(DnsError::NoRecordsFound(denial)))
                 if denial.soa.is_none() && denial.ns.is_some() =>

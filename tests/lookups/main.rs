@@ -10,11 +10,13 @@
     reason = "test support: a failed step must stop the test with its cause"
 )]
 
+mod answer;
 mod authsenders;
 mod domaincerts;
 mod domainips;
 mod explanation;
 mod literals;
+mod malformed_answers;
 mod network;
 mod outcome;
 mod postfix;

@@ -95,7 +95,7 @@ fn serve(zone: &Zone, socket: &UdpSocket, left: &Mutex<Left>, over: &AtomicBool)
 }
 
 /// What is asked, as `mx1.example.test A`.
-fn question(query: &[u8]) -> Option<String> {
+pub(crate) fn question(query: &[u8]) -> Option<String> {
     let query = Message::from_vec(query).ok()?;
     let [question] = query.queries.as_slice() else { return None };
     let name = question.name().to_ascii().to_ascii_lowercase();

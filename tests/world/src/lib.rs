@@ -35,6 +35,7 @@ pub mod delivery;
 pub mod dialogue;
 pub mod dns;
 pub mod dns_flights;
+pub mod dns_script;
 pub mod dns_stub;
 pub mod exim;
 pub mod mailbox;
