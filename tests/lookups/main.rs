@@ -15,6 +15,7 @@ mod authsenders;
 mod domaincerts;
 mod domainips;
 mod explanation;
+mod identifiers;
 mod literals;
 mod malformed_answers;
 mod network;
