@@ -39,7 +39,14 @@ pub(super) fn arm(
     }
     let mut usable = false;
     for record in records {
-        usable |= ffi::add_record(session, record).ok_or(TlsFailure::Session)?;
+        let mut add = || ffi::add_record(session, record).ok_or(TlsFailure::Session);
+        // Asked again: OpenSSL says the same of a whole certificate or key that it has no memory to decode.
+        let is_taken = add()? || add()?;
+        // A digest is known to be of the right form: there was no memory to learn its algorithm.
+        if !is_taken && record.matching != 0 {
+            return Err(TlsFailure::Session);
+        }
+        usable |= is_taken;
     }
     Ok(if usable { Armed::Yes } else { Armed::No })
 }
@@ -55,4 +62,24 @@ pub(super) fn check(session: &SslRef) -> Result<(), TlsFailure> {
         X509VerifyResult::OK => "no certificate was matched",
         other => other.error_string(),
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openssl::ssl::{Ssl, SslContext, SslMethod};
+
+    #[test]
+    fn a_digest_that_cannot_be_used_is_a_failure_and_a_whole_certificate_is_none() {
+        let armed = |matching, octets| {
+            let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+            assert!(ffi::enable_dane_in_context(&mut context));
+            let mut session = Ssl::new(&context.build()).unwrap();
+            let record = TlsaRecord { usage: 3, selector: 0, matching, data: vec![0; octets] };
+            arm(&mut session, &HostName::parse(b"mx.example.test").unwrap(), &[], &[record])
+        };
+        assert_eq!(armed(1, 32), Ok(Armed::Yes));
+        assert_eq!(armed(1, 31), Err(TlsFailure::Session));
+        assert_eq!(armed(0, 31), Ok(Armed::No));
+    }
 }

@@ -11,7 +11,10 @@ use foreign_types::ForeignTypeRef as _;
 use openssl::conf::{Conf, ConfMethod, ConfRef};
 use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::X509Ref;
-use openssl_sys::{BIO, BIO_free_all, BIO_new_mem_buf, CONF, OPENSSL_free, SSL, SSL_CTX, X509};
+use openssl_sys::{
+    BIO, BIO_free_all, BIO_new_mem_buf, CONF, NID_subject_alt_name, OPENSSL_free, SSL, SSL_CTX, X509,
+    X509_get_ext_by_NID,
+};
 
 use crate::host::HostName;
 use crate::network::dns::TlsaRecord;
@@ -218,11 +221,11 @@ pub(super) fn is_for_name(certificate: &X509Ref, name: &str, wildcards: Wildcard
         Wildcards::Leftmost => X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
         Wildcards::Refused => X509_CHECK_FLAG_NO_WILDCARDS,
     };
-    // Left alone, OpenSSL takes the common name beside alternative names of other kinds.
-    let subject = match certificate.subject_alt_names() {
-        Some(_) => X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
-        None => 0,
-    };
+    // Left alone, OpenSSL takes the common name beside alternative names of other kinds. They count where they cannot be
+    // decoded, too: for lack of memory, or since they are none.
+    // SAFETY: the certificate lives through the call, which looks through its extensions from the first on.
+    let alternatives = unsafe { X509_get_ext_by_NID(certificate.as_ptr(), NID_subject_alt_name, -1) };
+    let subject = if alternatives >= 0 { X509_CHECK_FLAG_NEVER_CHECK_SUBJECT } else { 0 };
     let flags = wildcards | subject;
     // SAFETY: the certificate lives through the call, the name is read to its length, the last pointer may be null.
     let result =

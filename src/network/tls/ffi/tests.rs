@@ -1,14 +1,28 @@
 //! Each foreign function, called.
 
 use super::*;
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslOptions};
 use openssl::x509::extension::SubjectAlternativeName;
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::{X509, X509Extension, X509NameBuilder};
 
 fn certificate(common_name: &str, names: &[&str], addresses: &[&str]) -> X509 {
+    let alternatives = (!names.is_empty() || !addresses.is_empty()).then(|| {
+        let mut alternatives = SubjectAlternativeName::new();
+        for name in names {
+            alternatives.dns(name);
+        }
+        for address in addresses {
+            alternatives.ip(address);
+        }
+        alternatives.build(&X509::builder().unwrap().x509v3_context(None, None)).unwrap()
+    });
+    certificate_with(common_name, alternatives)
+}
+
+fn certificate_with(common_name: &str, alternatives: Option<X509Extension>) -> X509 {
     let key = PKey::generate_ed25519().unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("CN", common_name).unwrap();
@@ -20,15 +34,7 @@ fn certificate(common_name: &str, names: &[&str], addresses: &[&str]) -> X509 {
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-    if !names.is_empty() || !addresses.is_empty() {
-        let mut alternatives = SubjectAlternativeName::new();
-        for name in names {
-            alternatives.dns(name);
-        }
-        for address in addresses {
-            alternatives.ip(address);
-        }
-        let extension = alternatives.build(&builder.x509v3_context(None, None)).unwrap();
+    if let Some(extension) = alternatives {
         builder.append_extension(extension).unwrap();
     }
     builder.sign(&key, MessageDigest::null()).unwrap();
@@ -83,6 +89,17 @@ fn names_match_by_alternative_names_and_else_by_the_common_name() {
     }
     assert!(is_for_name(&certificate("cn.test", &[], &[]), "cn.test", Refused));
     assert!(!is_for_name(&certificate("x.test", &["x*.b.test"], &[]), "xy.b.test", Leftmost));
+    assert!(!is_for_name(&certificate("cn.test", &[], &["192.0.2.3"]), "cn.test", Refused));
+}
+
+#[test]
+fn the_common_name_does_not_stand_in_for_alternative_names_that_cannot_be_decoded() {
+    let nonsense = Asn1OctetString::new_from_bytes(b"none").unwrap();
+    let oid = Asn1Object::from_str("subjectAltName").unwrap();
+    let nonsense = X509Extension::new_from_der(&oid, false, &nonsense).unwrap();
+    let certificate = certificate_with("cn.test", Some(nonsense));
+    assert!(certificate.subject_alt_names().is_none());
+    assert!(!is_for_name(&certificate, "cn.test", Wildcards::Refused));
 }
 
 #[test]
