@@ -16,9 +16,11 @@ use std::path::PathBuf;
 
 use openssl::ssl::SslAcceptor;
 
-use held::{PROGRAM, addressed, delivery_after, route_to_held};
+use held::{PROGRAM, addressed, delivery, delivery_after, route_to_held};
+use world::certificates::{Authority, Content, Identity};
+use world::dns_stub::{DnsStub, Zone};
 use world::smtp_sink::{Keep, Options, SmtpSink};
-use world::{Delivery, Letter, Needs, Outcome, World, Zones, certificates, in_world, programs};
+use world::{Delivery, Letter, Needs, Outcome, World, Zones, in_world, programs};
 
 /// What became of a delivery that ran out of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +33,8 @@ enum Became {
     Crashed,
 }
 
-fn certificate() -> certificates::Identity {
-    certificates::Identity::self_signed(&["mx1.example.test"]).unwrap()
+fn certificate() -> Identity {
+    Identity::self_signed(&["mx1.example.test"]).unwrap()
 }
 
 /// A server that takes everything, and has taken so many messages.
@@ -71,31 +73,38 @@ impl Server {
     }
 }
 
-/// An allocator that has nothing to give from a certain request on, to whoever asks: Rust's, OpenSSL's and the C library's
-/// own allocations are all of it.
+/// An allocator that has nothing to give, to whoever asks: Rust's, OpenSSL's and the C library's own allocations are all of
+/// it. The file in `ALLOCATIONS` says after how many; with `ONE`, they are counted there, and but one request fails.
 const ALLOCATOR: &str = r#"
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
 
-static long left = 1000000000;
+static long plenty = 1000000000;
+static long *left = &plenty;
+static int one;
 
 __attribute__((constructor)) static void begin(void)
 {
-    left = atol(getenv("ALLOCATIONS"));
+    int file = open(getenv("ALLOCATIONS"), O_RDWR);
+    one = getenv("ONE") != NULL;
+    left = mmap(NULL, sizeof *left, PROT_READ | PROT_WRITE, one ? MAP_SHARED : MAP_PRIVATE, file, 0);
+    close(file);
 }
 
 static int none_is_left(void)
 {
-    if (left > 0) {
-        left--;
+    long now = __atomic_sub_fetch(left, 1, __ATOMIC_SEQ_CST);
+    if (one ? now != -1 : now >= 0)
         return 0;
-    }
     errno = ENOMEM;
     return 1;
 }
@@ -115,44 +124,100 @@ int posix_memalign(void **place, size_t to, size_t size)
 }
 "#;
 
-fn failing_allocator(world: &World) -> PathBuf {
-    let source = world.file("allocator.c", ALLOCATOR);
-    let library = world.scratch().join("allocator.so");
-    let mut compiler = programs::command("cc");
-    programs::run(compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source));
-    library
+/// More allocations than any delivery makes.
+const PLENTY: i64 = 1_000_000_000;
+/// A proof that fails, and what is left to do after it, takes fewer.
+const PROOF: i64 = 150;
+
+/// Which allocations fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// All that a process makes after so many of its own.
+    Rest,
+    /// The one after so many of both processes, and no other.
+    One,
 }
 
-/// Delivers with memory for `step` allocations more each time, until there is enough.
-fn sweep_allocations(world: &World, mut server: Server, step: usize) {
-    world.require(Needs::ManyUids);
-    world.require(Needs::Program("cc"));
-    let allocator = failing_allocator(world);
-    let mut seen = Vec::new();
-    for allocations in (0..).step_by(step) {
+/// [`ALLOCATOR`], compiled, and the file in which it counts.
+struct Allocator {
+    library: PathBuf,
+    count: PathBuf,
+}
+
+impl Allocator {
+    fn new(world: &World) -> Allocator {
+        let source = world.file("allocator.c", ALLOCATOR);
+        let (library, count) = (world.scratch().join("allocator.so"), world.scratch().join("allocations"));
+        let mut compiler = programs::command("cc");
+        programs::run(compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source));
+        Allocator { library, count }
+    }
+
+    /// Delivers where this is missing after so many allocations.
+    fn deliver(&self, missing: Missing, allocations: i64) -> Outcome {
+        // Another file: a child that has outlived its monitor may still count in the last one.
+        let _ = std::fs::remove_file(&self.count);
+        std::fs::write(&self.count, allocations.to_ne_bytes()).unwrap();
         // By root: nothing but the program itself has the variables.
-        let delivery = addressed(Delivery::new(PROGRAM)).env("LD_PRELOAD", &allocator);
-        seen.push(server.judge(&delivery.env("ALLOCATIONS", allocations.to_string()).run()));
-        if seen.last() == Some(&Became::Delivered) {
-            break;
+        let delivery = addressed(Delivery::new(PROGRAM)).env("LD_PRELOAD", &self.library);
+        let delivery = delivery.env("ALLOCATIONS", &self.count);
+        match missing {
+            Missing::Rest => delivery.run(),
+            Missing::One => delivery.env("ONE", "").run(),
         }
     }
-    println!("{} deliveries", seen.len());
+
+    /// A delivery that lacks nothing, and how many allocations it takes.
+    fn count(&self) -> (Outcome, i64) {
+        let outcome = self.deliver(Missing::One, PLENTY);
+        let left = std::fs::read(&self.count).unwrap().try_into().unwrap();
+        (outcome, PLENTY - i64::from_ne_bytes(left))
+    }
+}
+
+/// Delivers what comes to `end` where nothing is missing, each time with other allocations failing, in steps. What is not
+/// delivered then never is, and the server is not told of it.
+fn sweep_allocations(world: &World, server: &mut Server, end: Became, missing: Missing, step: usize) {
+    world.require(Needs::ManyUids);
+    world.require(Needs::Program("cc"));
+    let allocator = Allocator::new(world);
+    let (outcome, most) = allocator.count();
+    assert_eq!(server.judge(&outcome), end, "{outcome:?}");
+    let mut seen = Vec::new();
+    // One at a time, those of the proof all fail.
+    let proof = if end == Became::Deferred && missing == Missing::One { most - PROOF } else { most };
+    for allocations in (0..proof).step_by(step).chain(proof..most) {
+        let outcome = allocator.deliver(missing, allocations);
+        let became = server.judge(&outcome);
+        if end == Became::Deferred {
+            let is_told = server.sink.transcript().iter().any(|line| line.starts_with("C: MAIL"));
+            let is_refused = became != Became::Delivered && !is_told;
+            assert!(is_refused, "{missing:?} after {allocations}: {outcome:?}");
+        }
+        seen.push(became);
+    }
+    println!("{missing:?}: {} deliveries of {most} allocations", seen.len());
     // Neither process can have done without.
     assert!(seen.contains(&Became::Crashed) && seen.contains(&Became::Deferred), "{seen:?}");
 }
 
-/// The steps are for the time that it takes: with 1, it was seen for all of them.
+/// The steps are for the time that it takes: with 1, it was seen for all of them, and one at a time for what is refused.
+fn sweep_a_delivery(world: &World, mut server: Server, step: usize) {
+    for missing in [Missing::Rest, Missing::One] {
+        sweep_allocations(world, &mut server, Became::Delivered, missing, step);
+    }
+}
+
 #[test]
 fn memory_that_ends_at_any_allocation_is_a_retry() {
-    in_world(|world| sweep_allocations(world, Server::start(world, None), 11));
+    in_world(|world| sweep_a_delivery(world, Server::start(world, None), 11));
 }
 
 #[test]
 fn memory_that_ends_at_any_allocation_under_tls_is_a_retry() {
     in_world(|world| {
         let acceptor = certificate().acceptor().unwrap();
-        sweep_allocations(world, Server::start(world, Some(acceptor)), 113);
+        sweep_a_delivery(world, Server::start(world, Some(acceptor)), 113);
     });
 }
 
@@ -166,7 +231,63 @@ fn memory_that_ends_in_a_look_up_or_at_a_signature_is_a_retry() {
         let files = certificate.write(&world.scratch(), "client").unwrap();
         let line = format!("*:{}|{}\n", files.certificate.display(), files.key.display());
         world.control("domaincerts", line);
-        sweep_allocations(world, server, 101);
+        sweep_a_delivery(world, server, 101);
+    });
+}
+
+/// What an exchanger with this certificate cannot prove stays unproved whichever allocation fails. The report is that of a
+/// delivery that lacks nothing.
+fn sweep_a_refusal(world: &World, certificate: &Identity, rules: &str, tlsa: &str, report: &str) {
+    let mut server = Server::start(world, Some(certificate.acceptor().unwrap()));
+    let zone = "example.test MX 10 mx1.example.test\nmx1.example.test A 192.0.2.10\n";
+    let _dns = DnsStub::start(Zone::parse(&format!("{zone}{tlsa}")).unwrap()).unwrap();
+    world.control("smtproutes", "");
+    world.control("tlsdestinations", rules);
+    delivery().run().assert_reports(&[format!("Z{report}. (#4.4.1)\n")]);
+    for (missing, step) in [(Missing::Rest, 499), (Missing::One, 97)] {
+        sweep_allocations(world, &mut server, Became::Deferred, missing, step);
+    }
+}
+
+/// A rule of this kind that trusts this authority alone.
+fn rule(world: &World, kind: &str, authority: &Authority) -> String {
+    let file = authority.identity().write(&world.scratch(), "authority").unwrap().certificate;
+    format!("{kind}:{}\n", file.display())
+}
+
+#[test]
+fn an_unknown_authority_is_refused_whichever_allocation_fails() {
+    in_world(|world| {
+        // Another key under the name that is looked for.
+        let [trusted, stranger] = ["", ""].map(|_| Authority::new("Partner authority").unwrap());
+        let certificate = stranger.issue(&["mx1.example.test"]).unwrap();
+        let report = "Unable to verify X.500 certificate from: mx1.example.test for example.test: \
+                      unable to get local issuer certificate";
+        sweep_a_refusal(world, &certificate, &rule(world, "+*", &trusted), "", report);
+    });
+}
+
+/// The common name is right, and does not count beside an alternative name.
+#[test]
+fn a_wrong_name_is_refused_whichever_allocation_fails() {
+    in_world(|world| {
+        let trusted = Authority::new("Partner authority").unwrap();
+        let (names, common_name) = (&["192.0.2.77"][..], Some("mx1.example.test"));
+        let certificate = trusted.issue_with(&Content { names, common_name, ..Content::default() }).unwrap();
+        let report = "Unable to validate X.500 certificate Subject for: example.test at mx1.example.test";
+        sweep_a_refusal(world, &certificate, &rule(world, "=*", &trusted), "", report);
+    });
+}
+
+#[test]
+fn another_certificate_than_the_tlsa_record_is_refused_whichever_allocation_fails() {
+    in_world(|world| {
+        let whole = certificate().certificate.to_der().unwrap();
+        let octets: String = whole.iter().map(|octet| format!("{octet:02x}")).collect();
+        let record = format!("_25._tcp.mx1.example.test TLSA 3 0 0 {octets}\n");
+        let report = "TLSA X.509 cert required but missing from: mx1.example.test for example.test: no matching \
+                      DANE TLSA records";
+        sweep_a_refusal(world, &certificate(), "", &record, report);
     });
 }
 
