@@ -68,6 +68,8 @@ impl Server {
         match outcome.reports().as_slice() {
             [recipient, message] if recipient == b"r" && message.starts_with(b"K") => Became::Delivered,
             [message] if message.starts_with(b"Z") => Became::Deferred,
+            // Lost when the recipient was accepted already.
+            [recipient, message] if recipient == b"r" && message.starts_with(b"Z") => Became::Deferred,
             reports => panic!("{reports:?}"),
         }
     }
