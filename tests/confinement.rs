@@ -378,6 +378,7 @@ fn nobody_of_the_same_user_can_trace_a_process() {
     in_world(|world| {
         world.require(Needs::ManyUids);
         world.require(Needs::Program("strace"));
+        // Where Yama forbids it nobody can make it otherwise, in CI neither.
         if !world.can(Needs::Tracing) {
             println!("NOT TESTED: nobody can trace a process here, whatever it does about it");
             return;

@@ -128,7 +128,7 @@ int posix_memalign(void **place, size_t to, size_t size)
 
 /// More allocations than any delivery makes.
 const PLENTY: i64 = 1_000_000_000;
-/// A proof that fails, and what is left to do after it, takes fewer.
+/// A proof that fails, and what is left to do after it, took fewer when this was written.
 const PROOF: i64 = 150;
 
 /// Which allocations fail.
@@ -186,7 +186,7 @@ fn sweep_allocations(world: &World, server: &mut Server, end: Became, missing: M
     let (outcome, most) = allocator.count();
     assert_eq!(server.judge(&outcome), end, "{outcome:?}");
     let mut seen = Vec::new();
-    // One at a time, those of the proof all fail.
+    // Those of the proof fail one after the other, as far as both processes count as they did before.
     let proof = if end == Became::Deferred && missing == Missing::One { most - PROOF } else { most };
     for allocations in (0..proof).step_by(step).chain(proof..most) {
         let outcome = allocator.deliver(missing, allocations);
@@ -203,7 +203,8 @@ fn sweep_allocations(world: &World, server: &mut Server, end: Became, missing: M
     assert!(seen.contains(&Became::Crashed) && seen.contains(&Became::Deferred), "{seen:?}");
 }
 
-/// The steps are for the time that it takes: with 1, it was seen for all of them, and one at a time for what is refused.
+/// The steps are for the time that it takes. Step by step it was seen once: of these in both ways, of refusals where one
+/// allocation fails.
 fn sweep_a_delivery(world: &World, mut server: Server, step: usize) {
     for missing in [Missing::Rest, Missing::One] {
         sweep_allocations(world, &mut server, Became::Delivered, missing, step);

@@ -218,7 +218,8 @@ impl Resolver {
         // RFC 6840 section 5.7: AD in the query asks for the answer's status without its signatures.
         request.metadata.authentic_data = true;
         let (code, response) = match server.send(request).first_answer().await {
-            // By TCP hickory looks at the id alone (RFC 5452 section 9.1), and of an UPDATE it takes records without data.
+            // By TCP hickory looks at the id alone (RFC 5452 section 9.1), and of an UPDATE it takes records without data. Of a
+            // denial it tells the first question alone, and not what it was an answer to.
             Ok(response) if response.queries != [question.clone()] => return Attempt::Silent,
             Ok(response) if response.metadata.op_code != OpCode::Query => return Attempt::Silent,
             Ok(response) => (response.metadata.response_code, Some(response)),

@@ -13,6 +13,7 @@ pub(crate) struct Difference {
 /// All of them.
 pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference { host: "signed.plain.test", verdict: ProbeVerdict::Mismatch },
+    Difference { host: "common-name.dane.test", verdict: ProbeVerdict::Verified },
     Difference { host: "odd.dane.test", verdict: ProbeVerdict::NoServer },
     Difference { host: "one-usable.dane.test", verdict: ProbeVerdict::Unproved },
 ];

@@ -5,7 +5,7 @@ use world::in_world;
 use crate::records::{exchanger, no_match, nothing, of, tlsa, with_tlsa};
 use crate::scene::{Expected, Row, check};
 use crate::servers::{
-    ALONE, CHAIN, CLEAR, DOMAIN, EXPIRED, OLD, PARTIAL, SHORT, STRANGER, Servers, WORTHLESS,
+    ALONE, CHAIN, CLEAR, COMMON, DOMAIN, EXPIRED, OLD, PARTIAL, SHORT, STRANGER, Servers, WORTHLESS,
 };
 
 const NO_MATCH: &str = "no matching DANE TLSA records";
@@ -139,6 +139,7 @@ fn a_record_for_an_authority_needs_the_right_name_and_date() {
                 refused("other-name", STRANGER, &root, "hostname mismatch"),
                 // A wildcard stands for a whole label (RFC 6125 section 6.4.3).
                 refused("partly", PARTIAL, &root, "hostname mismatch"),
+                refused("common-name", COMMON, &root, "hostname mismatch"),
                 refused("other-name-by-whole-root", STRANGER, &whole, "hostname mismatch"),
                 refused("other-name-by-root-key", STRANGER, &key, "hostname mismatch"),
                 (

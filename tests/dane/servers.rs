@@ -35,6 +35,8 @@ pub(crate) const TARGET: &str = "192.0.2.17";
 
 /// Its certificate is for a wildcard of a part of a label.
 pub(crate) const PARTIAL: &str = "192.0.2.19";
+/// Its certificate has the exchanger's name for its common name, and an address for its alternative one.
+pub(crate) const COMMON: &str = "192.0.2.20";
 
 /// The certificates of the servers. They run until this is dropped.
 pub(crate) struct Servers {
@@ -72,9 +74,11 @@ impl Servers {
         let domain = root.issue(&[DOMAINS]).unwrap();
         let target = root.issue(&["target.test"]).unwrap();
         let partial = root.issue(&["par*.mx.dane.test"]).unwrap();
+        let (names, common_name) = (&[COMMON][..], Some(EXCHANGERS));
+        let common = root.issue_with(&Content { names, common_name, ..Content::default() }).unwrap();
 
         let with_root = [middle(), top()];
-        let listeners: [Listener<'_>; 11] = [
+        let listeners: [Listener<'_>; 12] = [
             (CHAIN, 25, &chain, &with_root, ""),
             (CHAIN, 465, &chain, &with_root, "smtpd_tls_wrappermode=yes"),
             (SHORT, 25, &chain, &with_root[..1], ""),
@@ -86,6 +90,7 @@ impl Servers {
             (DOMAIN, 25, &domain, &with_root[1..], ""),
             (TARGET, 25, &target, &with_root[1..], ""),
             (PARTIAL, 25, &partial, &with_root[1..], ""),
+            (COMMON, 25, &common, &with_root[1..], ""),
         ];
         let postfix = listeners
             .into_iter()

@@ -1,5 +1,5 @@
-//! A network child that tells a probe too much: the monitor of `qmail-remote-check`, which is often root's, takes no more memory
-//! for it than a delivery's may.
+//! A network child that tells a probe too much: the memory of the monitor of `qmail-remote-check`, which is often root's, has a
+//! bound.
 
 use std::ffi::OsString;
 
@@ -50,7 +50,8 @@ pub(crate) fn attack(script: &str, send: impl Fn(&[u8])) {
             }
         }
         "probe-small-things" => {
-            // One name more than there may be, as many more as fit a frame would be: each an octet there, and 24 in memory.
+            // One name more than there may be. A frame has room for thousands without letters, each an octet there and 24 in
+            // memory.
             let names = Few::<Reason>::MAX;
             let frame = encode(&told(certificate(names, ""))).unwrap();
             let at = frame.windows(names + 1).position(|octets| octets == names_of(names)).unwrap();

@@ -274,6 +274,7 @@ const OTHER_QUESTIONS: [Damage; 8] = [
     ("no question", |answer| {
         answer.counts[0] = 0;
         answer.question.clear();
+        answer.record.name = name("example.test");
     }),
     ("another question before", |answer| {
         answer.counts[0] = 2;

@@ -5,10 +5,12 @@ use openssl::ssl::SslRef;
 use openssl::x509::X509VerifyResult;
 use openssl::x509::verify::X509CheckFlags;
 
-use super::ffi;
+use super::Peer;
+use super::ffi::{self, Wildcards};
 use crate::host::HostName;
 use crate::ipc::TlsFailure;
 use crate::ipc::reason::Reason;
+use crate::network::dane::Dane;
 use crate::network::dns::TlsaRecord;
 
 /// Whether the handshake succeeds only with a match.
@@ -53,15 +55,27 @@ pub(super) fn arm(
 
 /// Whether a handshake that has succeeded did so with a match. OpenSSL has checked it; asked again, since everything
 /// rests on it.
-pub(super) fn check(session: &SslRef) -> Result<(), TlsFailure> {
-    let result = session.verify_result();
-    if result == X509VerifyResult::OK && ffi::has_matched(session) {
-        return Ok(());
-    }
-    Err(TlsFailure::TlsaMismatch(Reason::new(match result {
-        X509VerifyResult::OK => "no certificate was matched",
+pub(super) fn check(session: &SslRef, peer: &Peer<'_>) -> Result<(), TlsFailure> {
+    Err(TlsFailure::TlsaMismatch(Reason::new(match session.verify_result() {
+        X509VerifyResult::OK if !ffi::has_matched(session) => "no certificate was matched",
+        X509VerifyResult::OK if !is_named(session, peer) => "hostname mismatch",
+        X509VerifyResult::OK => return Ok(()),
         other => other.error_string(),
     })))
+}
+
+/// Whether the certificate is for a name of `peer`, where the record that matched is an authority's, of usage 2 (RFC 7672 section 3.1.2).
+/// Left alone, OpenSSL takes the common name beside alternative names of other kinds.
+fn is_named(session: &SslRef, peer: &Peer<'_>) -> bool {
+    let Dane::Match { base, .. } = peer.dane else { return false };
+    match (ffi::matched_record(session), session.peer_certificate()) {
+        (Some((2, ..)), Some(certificate)) => [base]
+            .into_iter()
+            .chain(peer.found_by)
+            .any(|name| ffi::is_for_name(&certificate, name.as_str(), Wildcards::Leftmost)),
+        (Some((3, ..)), Some(_)) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

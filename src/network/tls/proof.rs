@@ -28,7 +28,7 @@ pub(super) fn prove(
     }
     let tlsa = armed == Armed::Yes;
     if tlsa {
-        dane::check(session)?;
+        dane::check(session, peer)?;
     }
     let pinned = peer.policy.pin.is_some();
     if let Some(fingerprint) = &peer.policy.pin {
