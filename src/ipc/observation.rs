@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::reason::Reason;
 use crate::host::HostName;
 
-/// The first few of some things: what fits a frame and a screen. Small things would take more memory than frames do.
+/// The first few of some things: what fits a frame and a screen. Of small things a frame would hold thousands, and each
+/// takes more memory than its octets there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<T>")]
 pub struct Few<T>(Vec<T>);

@@ -1,7 +1,7 @@
 //! Documents that say what the code says: tables that are made from it, and names of tests and files that must be there.
 //!
-//! After a change, `WRITE_DOCUMENTS=1 cargo test --test documents -- --test-threads=1` writes the tables anew; the words around them are
-//! people's.
+//! After a change, `WRITE_DOCUMENTS=1 cargo test --test documents -- --test-threads=1` writes the tables anew; the words
+//! around them are people's.
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,

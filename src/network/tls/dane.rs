@@ -64,8 +64,8 @@ pub(super) fn check(session: &SslRef, peer: &Peer<'_>) -> Result<(), TlsFailure>
     })))
 }
 
-/// Whether the certificate is for a name of `peer`, where the record that matched is an authority's, of usage 2 (RFC 7672 section 3.1.2).
-/// Left alone, OpenSSL takes the common name beside alternative names of other kinds.
+/// Whether the certificate is for a name of `peer`, where the record that matched is an authority's, of usage 2 (RFC 7672
+/// section 3.1.2). Left alone, OpenSSL takes the common name beside alternative names of other kinds.
 fn is_named(session: &SslRef, peer: &Peer<'_>) -> bool {
     let Dane::Match { base, .. } = peer.dane else { return false };
     match (ffi::matched_record(session), session.peer_certificate()) {
