@@ -295,28 +295,32 @@ fn another_certificate_than_the_tlsa_record_is_refused_whichever_allocation_fail
 }
 
 /// Delivers with less and less of what `ulimit` calls `option`, until not even the C library's loader has enough: what it
-/// does then is out of the program's hands.
-fn sweep_limit(world: &World, option: &str, most: usize, step: usize) {
+/// does then is out of the program's hands. What became of each, and of the last one without the loader, `Crashed`.
+fn sweep_limit(world: &World, option: &str, most: usize, step: usize) -> Vec<Became> {
     let mut server = Server::start(world, Some(certificate().acceptor().unwrap()));
     let mut seen = Vec::new();
     for limit in (0..most).rev().step_by(step) {
         let outcome = delivery_after(world, &format!("ulimit {option} {limit}; ")).run();
         if matches!(outcome.status.code(), Some(126 | 127)) {
             assert!(outcome.stdout.is_empty() && !outcome.stderr.is_empty(), "{outcome:?}");
+            seen.push(Became::Crashed);
             break;
         }
         seen.push(server.judge(&outcome));
     }
-    println!("{seen:?}");
+    println!("{option}: {seen:?}");
     assert_eq!(seen.first(), Some(&Became::Delivered));
+    seen
 }
 
 #[test]
 fn a_limit_of_memory_is_a_retry_or_enough() {
     in_world(|world| {
-        sweep_limit(world, "-v", 24_000, 100);
-        sweep_limit(world, "-d", 2000, 25);
-        sweep_limit(world, "-s", 400, 4);
+        let address_space = sweep_limit(world, "-v", 24_000, 100);
+        assert!(address_space.contains(&Became::Deferred));
+        assert_eq!(address_space.last(), Some(&Became::Crashed));
+        assert!(sweep_limit(world, "-d", 2000, 25).contains(&Became::Crashed));
+        assert!(sweep_limit(world, "-s", 400, 4).contains(&Became::Crashed));
     });
 }
 

@@ -66,26 +66,26 @@ pub enum AnchorQuery {
 /// Monitor to child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The network may be used now.
+    /// The network may be used now: to `Request::Begin`, once.
     Begin,
-    /// What holds for this connection.
+    /// What holds for this connection: to `Request::TlsPolicy`.
     TlsPolicy(TlsPolicy),
-    /// A piece of the certificates asked for, in PEM as the administrator keeps them.
+    /// A piece of the certificates asked for by `Request::TrustAnchors`, in PEM as the administrator keeps them.
     TrustAnchors(Vec<u8>),
-    /// That was all of them.
+    /// That was all of them, or there were none.
     NoMoreTrustAnchors,
-    /// The response to a challenge of CRAM-MD5, as it is sent.
+    /// The response to a challenge of CRAM-MD5, as it is sent: to `Request::AuthResponse`.
     CramMd5(Secret),
-    /// For LOGIN or PLAIN.
+    /// For LOGIN or PLAIN: to `Request::AuthResponse`.
     Credentials {
         /// The user name.
         user: Secret,
         /// The password.
         password: Secret,
     },
-    /// The signature asked for.
+    /// The signature asked for by `Request::Sign`.
     Signature(Signature),
-    /// The delivery is decided; nothing more is to be done.
+    /// The delivery is decided; nothing more is to be done: to any request but `Request::Begin`, instead of its answer.
     Stop,
 }
 

@@ -1,5 +1,6 @@
 //! Every dependency has its reason beside it, and no build of the program has what is there for the fuzz targets.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::{read, root};
@@ -64,8 +65,21 @@ fn no_build_of_the_program_has_the_fuzzers_door() {
     assert_eq!(mentions.collect::<Vec<_>>(), doors);
 }
 
-/// What a release says that the programs are built from: the crates of Cargo.lock by their checksums, all that the manifest
-/// names and nothing that tests alone use.
+/// Name and version of all that is in the program's tree of dependencies on the platform of releases, tests left out.
+fn linked() -> BTreeSet<String> {
+    let arguments =
+        "tree --offline --locked --package qmail-remote --edges normal --prefix none --format {p}";
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(arguments.split(' ')).arg("--target=x86_64-unknown-linux-gnu");
+    let made = cargo.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tree = String::from_utf8(made.stdout).unwrap();
+    let words = tree.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    words.map(|package| package.replace(" v", " ")).collect()
+}
+
+/// What a release says that the programs are built from: the crates of Cargo.lock by their checksums, all of the
+/// program's tree of dependencies, what the manifest names among them, and nothing that tests alone use.
 #[test]
 fn the_bill_of_materials_is_what_the_programs_are_built_from() {
     let made =
@@ -83,14 +97,20 @@ fn the_bill_of_materials_is_what_the_programs_are_built_from() {
         .split("\n\n")
         .map(|part| (value(part, "name = "), value(part, "version = "), value(part, "checksum = ")))
         .collect();
-    let mut names = Vec::new();
+    let (mut names, mut listed) = (Vec::new(), BTreeSet::new());
     for part in bill.split("\n\n").filter(|part| part.starts_with("PackageName: ")) {
         let name = value(part, "PackageName: ").unwrap();
-        let listed =
-            (Some(name.clone()), value(part, "PackageVersion: "), value(part, "PackageChecksum: SHA256: "));
-        assert!(name == "OpenSSL" || locked.contains(&listed), "{part}");
+        let version = value(part, "PackageVersion: ");
+        let crate_of_lock = (Some(name.clone()), version.clone(), value(part, "PackageChecksum: SHA256: "));
+        assert!(name == "OpenSSL" || locked.contains(&crate_of_lock), "{part}");
+        listed.insert(format!("{name} {}", version.unwrap_or_default()));
         names.push(name);
     }
+
+    // Made of the same tree: the list that is made of it loses nothing, and has nothing else.
+    listed.remove("OpenSSL ");
+    assert!(listed.len() > 50, "{listed:?}");
+    assert_eq!(listed, linked());
 
     let manifest = read("Cargo.toml");
     let named = |section: &str| -> Vec<String> {

@@ -8,17 +8,23 @@ use crate::{assert_table, files, marked, read};
 
 const DOCUMENT: &str = "docs/unsafe.md";
 
-/// What a line begins: the type of an `impl` with its closing brace to come, or a function.
+/// What a line begins: the type of an `impl` with its closing brace to come, what is declared of others, or a function.
 enum Begins<'a> {
     Type(&'a str),
     Function(&'a str),
 }
+
+/// A block of declarations of what is not Rust's: its signatures are trusted.
+const FOREIGN: &str = "unsafe extern \"C\" {";
 
 fn begins(line: &str) -> Option<Begins<'_>> {
     if let Some(head) = line.strip_prefix("impl").or_else(|| line.strip_prefix("unsafe impl")) {
         let head = head.trim_end_matches([' ', '{', '}']);
         let (_, kind) = head.rsplit_once(" for ").or_else(|| head.rsplit_once(' '))?;
         return Some(Begins::Type(kind.split('<').next().unwrap_or_default()));
+    }
+    if line.starts_with(FOREIGN) {
+        return Some(Begins::Type("declarations"));
     }
     let (before, after) = line.trim_start().split_once("fn ")?;
     let known = ["const", "unsafe", "extern", "\"C\""];
@@ -43,7 +49,8 @@ fn inventory<'a>(sources: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(Stri
                 Some(Begins::Function(name)) => current = name.to_owned(),
                 None => {}
             }
-            let blocks = line.matches("unsafe {").count() + line.matches("unsafe impl").count();
+            let blocks =
+                ["unsafe {", "unsafe impl", FOREIGN].iter().map(|it| line.matches(it).count()).sum::<usize>();
             match found.last_mut() {
                 Some((file, name, count)) if *file == path && *name == current => *count += blocks,
                 _ if blocks > 0 => found.push((path.to_owned(), current.clone(), blocks)),
@@ -98,9 +105,18 @@ impl<T> Drop for B<T> {
     }
 }
 unsafe impl Sync for C {}
+unsafe extern \"C\" {
+    fn e() -> u8;
+    safe fn f();
+}
 pub(in crate::x) fn d<T>() {
     unsafe fn inner() {
         unsafe { w() }
+    }
+    fn another() {
+        unsafe extern \"C\" {
+            safe fn g();
+        }
     }
 }
 #[cfg(test)]
@@ -108,5 +124,8 @@ mod tests { fn e() { unsafe { v() } } }
 ";
     let found = inventory([("x.rs", text)].into_iter());
     let found: Vec<_> = found.iter().map(|(_, name, count)| (name.as_str(), *count)).collect();
-    assert_eq!(found, [("a", 2), ("B::drop", 1), ("C", 1), ("inner", 1)]);
+    assert_eq!(
+        found,
+        [("a", 2), ("B::drop", 1), ("C", 1), ("declarations", 1), ("inner", 1), ("another", 1)]
+    );
 }

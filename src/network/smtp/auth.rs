@@ -159,7 +159,7 @@ mod tests {
             ("250-AUTH=LOGIN\n250 AUTH CRAM-MD5", vec![CramMd5, Login]),
             ("250 AUTH DIGEST-MD5 PLAINER XLOGIN SCRAM-SHA-256", vec![]),
             ("250 AUTH", vec![]),
-            ("250-AUTHENTICATE PLAIN\n250-X-AUTH LOGIN\n250-PLAIN\n250 LOGIN", vec![]),
+            ("250-AUTHENTICATE PLAIN\n250-X-AUTH LOGIN\n250-PLAIN\n250-HELP PLAIN\n250 LOGIN", vec![]),
         ] {
             let lines = format!("250-mx.test AUTH PLAIN\n{lines}\n");
             assert_eq!(offered(&extensions(lines.as_bytes())), found, "{lines}");
