@@ -1,5 +1,5 @@
 //! Where the kernel lacks something, or a container's own filter of system calls answers with an error: what
-//! docs/operations.md says of it. Nothing is delivered without a sandbox; without Landlock everything is.
+//! docs/operations.md says of it. Nothing is delivered without a sandbox; without Landlock everything is, with half of it nothing.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,6 +27,9 @@ const LANDLOCK: [c_long; 3] =
 
 /// What Docker answers for calls that it forbids, and a kernel for those that it does not have.
 const ERRORS: [i32; 2] = [libc::EPERM, libc::ENOSYS];
+
+/// What reports call them.
+const NAMES: [&str; 2] = ["EPERM: Operation not permitted", "ENOSYS: Function not implemented"];
 
 /// A delivery by `identity`, where each of `calls` fails with `errno`.
 fn without(calls: &[c_long], errno: i32, identity: Identity) -> Outcome {
@@ -56,6 +59,35 @@ fn without_landlock_messages_are_delivered() {
     });
 }
 
+/// A kernel that has it, and something that refuses a part of it.
+#[test]
+fn with_half_of_landlock_nothing_is_sent() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        route_to_held(world);
+        if sandbox::landlock_abi() < Some(4) {
+            world::namespace::skip(
+                "this kernel's Landlock does not know TCP ports: it has no rules that could be refused",
+            );
+        }
+        let server = TcpListener::bind("192.0.2.10:25").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let of_the_child = "ZUnable to confine the network process: landlock. (#4.3.0)\n";
+        let of_the_monitor = "ZUnable to confine qmail-remote: landlock: the system refused ({}): \
+                              look for a container or a security module that interferes. (#4.3.0)\n";
+        for (call, report) in
+            [(libc::SYS_landlock_add_rule, of_the_child), (libc::SYS_landlock_restrict_self, of_the_monitor)]
+        {
+            for ((errno, name), identity) in
+                ERRORS.into_iter().zip(NAMES).zip([Identity::Root, Identity::Qmailr])
+            {
+                without(&[call], errno, identity).assert_reports(&[report.replace("{}", name)]);
+            }
+        }
+        assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "something was sent");
+    });
+}
+
 /// A call of the program, and the report when it fails; the answers are EPERM and ENOSYS, in this order, where the
 /// report says which.
 const NEEDED: &[(&str, c_long, &str)] = &[
@@ -80,6 +112,7 @@ const NEEDED: &[(&str, c_long, &str)] = &[
     ("setresgid", libc::SYS_setresgid, "ZUnable to confine the network process: group id. (#4.3.0)\n"),
     ("setresuid", libc::SYS_setresuid, "ZUnable to confine the network process: user id. (#4.3.0)\n"),
     ("prctl", libc::SYS_prctl, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
+    ("prlimit64", libc::SYS_prlimit64, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
     ("close_range", libc::SYS_close_range, "ZSystem resources temporarily unavailable. (#4.3.0)\n"),
     ("madvise", libc::SYS_madvise, "ZUnable to read control files. (#4.3.0)\n"),
 ];
@@ -123,9 +156,8 @@ fn without_a_call_that_confinement_needs_nothing_is_sent() {
         route_to_held(world);
         let server = TcpListener::bind("192.0.2.10:25").unwrap();
         server.set_nonblocking(true).unwrap();
-        let names = ["EPERM: Operation not permitted", "ENOSYS: Function not implemented"];
         for (call, number, report) in NEEDED {
-            for (errno, name) in ERRORS.into_iter().zip(names) {
+            for (errno, name) in ERRORS.into_iter().zip(NAMES) {
                 println!("{call}: {name}");
                 without(&[*number], errno, Identity::Root).assert_reports(&[report.replace("{}", name)]);
             }

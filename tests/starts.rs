@@ -15,6 +15,7 @@ use std::fs;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use held::{ACCEPTED, Held, PROGRAM, Stage, delivery, delivery_after, route_to_held};
@@ -161,12 +162,31 @@ fn a_full_report_pipe_that_is_closed_is_not_waited_for() {
     });
 }
 
-/// What a provider of OpenSSL's could do, were it loaded.
-const PROVIDER: &str = r#"
+/// A library that says, by a file, what program has loaded it; it serves as a provider of OpenSSL's.
+const LIBRARY: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
-__attribute__((constructor)) static void loaded(void) { open(LOADED, O_CREAT | O_WRONLY, 0666); }
+#include <stdio.h>
+__attribute__((constructor)) static void loaded(void) {
+    char name[4096];
+    snprintf(name, sizeof name, "%s-%s", LOADED, program_invocation_short_name);
+    open(name, O_CREAT | O_WRONLY, 0666);
+}
 int OSSL_provider_init(void) { return 0; }
 "#;
+
+/// The library, and where it says that this program has loaded it.
+fn library(world: &World) -> (PathBuf, impl Fn(&str) -> PathBuf) {
+    let loaded = world.scratch().join("loaded-by");
+    let library = world.scratch().join("evil.so");
+    let source = world.file("library.c", LIBRARY);
+    let mut compiler = programs::command("cc");
+    compiler.args(["-shared", "-fPIC", &format!("-DLOADED=\"{}\"", loaded.display()), "-o"]);
+    programs::run(compiler.arg(&library).arg(source));
+    fs::set_permissions(world.scratch(), fs::Permissions::from_mode(0o777)).unwrap();
+    (library, move |program: &str| PathBuf::from(format!("{}-{program}", loaded.display())))
+}
 
 #[test]
 fn no_variable_loads_a_library_or_names_a_file() {
@@ -174,33 +194,30 @@ fn no_variable_loads_a_library_or_names_a_file() {
         world.require(Needs::Program("cc"));
         world.require(Needs::Program("openssl"));
         route_to_held(world);
-        let loaded = world.scratch().join("loaded");
-        let provider = world.scratch().join("evil.so");
-        let source = world.file("provider.c", PROVIDER);
-        let mut compiler = programs::command("cc");
-        compiler.args(["-shared", "-fPIC", &format!("-DLOADED=\"{}\"", loaded.display()), "-o"]);
-        programs::run(compiler.arg(&provider).arg(source));
+        let (provider, loaded_by) = library(world);
         let sections = format!(
             "openssl_conf = a\n[a]\nproviders = b\n[b]\nevil = c\ndefault = d\n[d]\nactivate = 1\n[c]\n\
              module = {}\nactivate = 1\n",
             provider.display()
         );
         let configuration = world.file("evil.cnf", sections);
-        fs::set_permissions(world.scratch(), fs::Permissions::from_mode(0o777)).unwrap();
         let openssl = |delivery: Delivery| {
             delivery.env("OPENSSL_CONF", &configuration).env("OPENSSL_MODULES", world.scratch())
         };
         // A program that listens to the environment.
         let tool = Delivery::new(programs::find("openssl").unwrap());
         let _ = openssl(tool.argument("list").argument("-providers").identity(Identity::Qmailr)).run();
-        assert!(loaded.exists(), "there is nothing to see here");
-        fs::remove_file(&loaded).unwrap();
+        assert!(loaded_by("openssl").exists(), "there is nothing to see here");
         let held = Held::under_tls_at(Stage::EndOfData);
         let running = openssl(delivery()).start();
         held.go_on();
         let success = "K192.0.2.10 TLS transmitted message accepted.\nRemote host said: 250 accepted\n";
         running.wait().assert_reports(&["r", success]);
-        assert!(!loaded.exists());
+        let others = fs::read_dir(world.scratch()).unwrap().filter(|file| {
+            let name = file.as_ref().unwrap().file_name().into_string().unwrap();
+            name.starts_with("loaded-by-") && !name.ends_with("-openssl") && !name.ends_with("-setpriv")
+        });
+        assert_eq!(others.count(), 0);
     });
 }
 
@@ -271,6 +288,21 @@ fn a_set_group_id_program_takes_no_resolver_from_the_environment() {
         is_accepted(started_by(Identity::SetgidKeys));
         // An empty one is none, whoever starts the program.
         is_accepted(delivery().env("DNSCACHEIP", ""));
+    });
+}
+
+/// The loader's doing, which knows a set-id start.
+#[test]
+fn a_set_group_id_program_loads_no_library_of_its_callers() {
+    in_world(|world| {
+        world.require(Needs::ManyUids);
+        world.require(Needs::Program("cc"));
+        route_to_held(world);
+        let (library, loaded_by) = library(world);
+        for (identity, is_loaded) in [(Identity::SetgidKeys, false), (Identity::Courier, true)] {
+            is_accepted(delivery().identity(identity).env("LD_PRELOAD", &library));
+            assert_eq!(loaded_by("qmail-remote").exists(), is_loaded, "{identity:?}");
+        }
     });
 }
 

@@ -189,6 +189,19 @@ pub(crate) fn rows_with_proofs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What a fallen child can still do names, for each, a test of where that ends.
+#[test]
+fn every_power_of_a_fallen_child_names_a_test() {
+    let (tests, document) = (tests(), read("SECURITY.md"));
+    let (_, section) = document.split_once("\n## What a fallen child can still do\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let powers: Vec<_> = section.split("\n- ").skip(1).collect();
+    assert!(powers.len() >= 9, "{powers:?}");
+    for power in powers {
+        assert!(spans(power).any(|span| tests.contains_key(span)), "no test: {power}");
+    }
+}
+
 /// Every row of these documents' tables names a proof, and nothing that is none.
 #[test]
 fn every_claim_names_its_proof() {
